@@ -1,0 +1,13 @@
+//! What an ask will cost: Planet's published tables and formulas as pure functions.
+//!
+//! Multiply exactly, round once, at the end, and up. Every figure comes from [`Prices`], whose defaults
+//! are Planet's; every line of an [`Estimate`] names the rule and the page it came from.
+#![deny(clippy::float_arithmetic, clippy::as_conversions)]
+
+mod estimate;
+mod plan;
+mod prices;
+
+pub use estimate::{Estimate, Line};
+pub use plan::{AumRule, BillableAssets, Charged, Plan, QuotaStyle};
+pub use prices::Prices;

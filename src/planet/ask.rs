@@ -1,0 +1,42 @@
+//! What a request asks of Planet, in the quantities that decide its cost.
+
+use std::sync::Arc;
+
+/// One understood request. Each variant holds what the cost rules need and nothing else.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ask {
+    /// Known to cost nothing.
+    Nothing,
+    /// Spends, but how much cannot be told from the request.
+    Unbounded(Unbounded),
+}
+
+/// Why no upper bound can be given, as a clause that fits behind "the cost cannot be predicted: ".
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{why}")]
+pub struct Unbounded {
+    pub why: String,
+}
+
+/// A body or query that is not what the API takes: the caller's mistake, answered with 400.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{sentence}")]
+pub struct Misread {
+    /// What is wrong, where, and what to write instead.
+    pub sentence: String,
+}
+
+impl Misread {
+    pub fn new(sentence: impl Into<String>) -> Self {
+        Self {
+            sentence: sentence.into(),
+        }
+    }
+}
+
+/// An ask and the products (item types, collections, mosaics) it touches, for `per` and `match`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reading {
+    pub ask: Ask,
+    pub products: Vec<Arc<str>>,
+}

@@ -1,0 +1,12 @@
+//! Planet's API as values: which call this is, what it asks for, what Planet says back.
+//!
+//! Pure: bytes in, values out. Nothing here knows a price, a team or a clock; where a reading depends on
+//! the present, `now` is an argument. What is classified and read here must be what upstream will see;
+//! when the two could differ, reading fails and nothing is forwarded.
+
+mod api;
+mod ask;
+pub mod json;
+
+pub use api::{Api, UpstreamKind};
+pub use ask::{Ask, Misread, Reading, Unbounded};
