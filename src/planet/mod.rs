@@ -7,6 +7,12 @@
 mod api;
 mod ask;
 pub mod json;
+mod path;
+mod query;
+pub mod route;
 
 pub use api::{Api, UpstreamKind};
 pub use ask::{Ask, Misread, Reading, Unbounded};
+pub use path::{Mount, Target, longest_mount};
+pub use query::Query;
+pub use route::{Operation, Route, classify};
