@@ -14,3 +14,5 @@ pub mod cost;
 pub mod policy;
 
 pub mod ledger;
+
+pub mod upstream;

@@ -1,0 +1,89 @@
+//! Reading a whole body into memory, for calls that must be understood before they are passed on.
+//!
+//! Never more than `max` bytes are kept, whatever was announced, and nothing is inflated: a few
+//! kilobytes of gzip can hold gigabytes.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http::header::CONTENT_ENCODING;
+use http_body::Body as _;
+use http_body_util::BodyExt;
+use tokio::time::timeout;
+
+use super::body::{Body, BodyError};
+
+/// Room made before the first byte has come; an announced length alone buys no more.
+const FIRST_ROOM: usize = 64 * 1024;
+
+/// Why a body could not be read; each sentence is fit for the caller.
+#[derive(Debug, thiserror::Error)]
+pub enum CollectError {
+    #[error(
+        "the body is larger than {max} bytes, the most that this guard reads; send less at a time"
+    )]
+    TooLarge { max: usize },
+    #[error("the body ended before its announced end")]
+    Truncated(#[source] BodyError),
+    #[error("the body did not arrive within {waited:?}")]
+    TimedOut { waited: Duration },
+    #[error(
+        "the body is compressed ('Content-Encoding: {coding}') and its cost cannot be predicted; \
+         send it uncompressed"
+    )]
+    Compressed { coding: String },
+}
+
+/// Reads a request's body whole. A compressed one is refused unread.
+pub async fn collect_request(
+    headers: &HeaderMap,
+    body: Body,
+    max: usize,
+    within: Duration,
+) -> Result<Bytes, CollectError> {
+    if let Some(coding) = coding(headers) {
+        return Err(CollectError::Compressed { coding });
+    }
+    collect(body, max, within).await
+}
+
+/// Reads a body whole, or says why not.
+pub async fn collect(body: Body, max: usize, within: Duration) -> Result<Bytes, CollectError> {
+    let announced = body.size_hint().lower();
+    if usize::try_from(announced).is_ok_and(|announced| announced <= max) {
+        timeout(within, gather(body, max))
+            .await
+            .unwrap_or(Err(CollectError::TimedOut { waited: within }))
+    } else {
+        Err(CollectError::TooLarge { max })
+    }
+}
+
+/// What a body is compressed with, as its headers have it; `None` for plain content.
+pub fn coding(headers: &HeaderMap) -> Option<String> {
+    headers
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .map(|coding| String::from_utf8_lossy(coding.trim_ascii()).into_owned())
+        .find(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity"))
+}
+
+async fn gather(mut body: Body, max: usize) -> Result<Bytes, CollectError> {
+    let mut gathered = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(CollectError::Truncated)?.into_data() else {
+            continue;
+        };
+        if data.len() > max - gathered.len() {
+            return Err(CollectError::TooLarge { max });
+        }
+        if gathered.is_empty() && body.is_end_stream() {
+            return Ok(data);
+        }
+        gathered.reserve(data.len().max(FIRST_ROOM.min(max - gathered.len())));
+        gathered.extend_from_slice(&data);
+    }
+    Ok(gathered.freeze())
+}

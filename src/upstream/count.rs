@@ -1,0 +1,77 @@
+//! Counting the bytes of a body, reported exactly once: at its end, at an error, or when it is dropped
+//! because the other side has gone.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+
+use super::body::{Body, BodyError};
+use crate::units::ByteCount;
+
+/// What became of a body.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Passed {
+    pub bytes: ByteCount,
+    /// Whether the last byte was handed on. It says nothing of what the other side has read.
+    pub whole: bool,
+}
+
+/// Hands every frame on and tells `report` once how much it was.
+pub fn counted(body: Body, report: impl FnOnce(Passed) + Send + 'static) -> Body {
+    Body::new(CountedBody {
+        inner: body,
+        bytes: 0,
+        ended: false,
+        report: Some(Box::new(report)),
+    })
+}
+
+struct CountedBody {
+    inner: Body,
+    bytes: u64,
+    ended: bool,
+    report: Option<Box<dyn FnOnce(Passed) + Send>>,
+}
+
+impl HttpBody for CountedBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let counted = self.get_mut();
+        let polled = Pin::new(&mut counted.inner).poll_frame(cx);
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                let length = frame.data_ref().map_or(0, Bytes::len);
+                counted.bytes = counted.bytes.saturating_add(length as u64);
+            }
+            Poll::Ready(None) => counted.ended = true,
+            Poll::Ready(Some(Err(_))) | Poll::Pending => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl Drop for CountedBody {
+    fn drop(&mut self) {
+        // hyper does not ask again once the announced length has passed, so both signs count
+        let whole = self.ended || self.inner.is_end_stream();
+        let bytes = ByteCount(self.bytes);
+        if let Some(report) = self.report.take() {
+            report(Passed { bytes, whole });
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Work that goes on when the client has hung up: hyper drops a request's future then, and what was
+//! forwarded must still be booked.
+
+use std::future::Future;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tracing::Instrument;
+
+/// The exchanges under way, so that a drain can wait for them. Clones count together.
+#[derive(Clone, Debug)]
+pub struct Exchanges(Arc<watch::Sender<usize>>);
+
+impl Default for Exchanges {
+    fn default() -> Self {
+        Self(Arc::new(watch::Sender::new(0)))
+    }
+}
+
+impl Exchanges {
+    /// Starts `exchange` at once, in a task of its own. Dropping the future returned leaves it running;
+    /// awaiting it gives the result, or goes on with its panic.
+    pub fn detach<F>(&self, exchange: F) -> impl Future<Output = F::Output> + Send + use<F>
+    where
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
+        let counted = Counted::new(self);
+        let task = tokio::spawn(
+            async move {
+                let _counted = counted;
+                exchange.await
+            }
+            .in_current_span(),
+        );
+        async move {
+            match task.await {
+                Ok(result) => result,
+                Err(lost) if lost.is_panic() => resume_unwind(lost.into_panic()),
+                // the runtime is going down, and whoever waits here with it
+                Err(_) => std::future::pending().await,
+            }
+        }
+    }
+
+    pub fn under_way(&self) -> usize {
+        *self.0.borrow()
+    }
+
+    /// Waits until none is under way.
+    pub async fn finished(&self) {
+        let mut count = self.0.subscribe();
+        // the sender lives in `self`, so the wait cannot fail
+        _ = count.wait_for(|under_way| *under_way == 0).await;
+    }
+}
+
+struct Counted(Exchanges);
+
+impl Counted {
+    fn new(exchanges: &Exchanges) -> Self {
+        exchanges.0.send_modify(|under_way| *under_way += 1);
+        Self(exchanges.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.0.send_modify(|under_way| *under_way -= 1);
+    }
+}

@@ -1,0 +1,23 @@
+//! The way out to Planet: pooled connections, what a proxy may pass on, and bodies that stream.
+//!
+//! Everything streams in constant memory, both ways. The order of a request is [`admit`], then
+//! whatever the guard decides, then [`Base::join`] and [`Pool::send`] inside [`Exchanges::detach`].
+
+mod admit;
+mod body;
+mod collect;
+mod count;
+mod detach;
+mod headers;
+mod pool;
+mod progress;
+mod target;
+
+pub use admit::{Unforwardable, admit};
+pub use body::{Body, BodyError, empty, from_wire, full};
+pub use collect::{CollectError, coding, collect, collect_request};
+pub use count::{Passed, counted};
+pub use detach::Exchanges;
+pub use headers::Arrival;
+pub use pool::{Pool, PoolError, SendError, SendLimits, Trust};
+pub use target::{Base, TargetError};
