@@ -1,16 +1,14 @@
-//! The words of the books: accounts, claims, outcomes, balances, entries.
+//! The words of the books: what a request brings, how it ends, what is kept of it, what can go wrong.
 
-use std::fmt;
+use std::collections::HashSet;
+use std::error::Error;
 use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::{AccountKey, RequestId};
 use crate::policy::{Account, Claim};
 use crate::units::{Amount, Amounts, UtcTime};
-
-/// Names one request, in answers, logs and the books. Its order is the order of arrival.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct RequestId(uuid::Uuid);
 
 /// Everything the books keep of a request when it reserves.
 #[derive(Clone, Debug)]
@@ -82,74 +80,128 @@ pub enum ChargeSource {
     Reconciled,
 }
 
-/// A row of the books.
+/// What shows how a reservation in doubt really ended. A unit that is not named settles at what was
+/// reserved; what cost nothing is named with zero.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Balance {
-    pub account: Account,
-    /// Charged, up to what had been reserved for it.
-    pub settled: Amount,
-    /// Charged beyond what had been reserved.
-    pub overrun: Amount,
-    /// In doubt.
-    pub unknown: Amount,
-    /// Reserved and under way.
-    pub held: Amount,
+pub struct Evidence {
+    pub amounts: Amounts,
+    /// Who looked: an admin's name, or the part of the guard that compared with Planet's figures.
+    pub by: String,
+    pub why: String,
 }
 
-/// One line of the journal, never edited. Applying all of them to empty rows gives the balances.
+/// All that the books know of one request.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Entry {
-    pub sequence: u64,
-    pub at: UtcTime,
+pub struct Record {
     pub request: RequestId,
-    pub account: Account,
-    pub kind: EntryKind,
-    /// What was reserved, for every kind.
-    pub reserved: Amount,
-    /// What was charged; zero but for [`EntryKind::Settle`].
-    pub charged: Amount,
-    /// The charge's source, or why the outcome is unknown.
-    pub note: String,
+    pub team: Arc<str>,
+    pub key: Arc<str>,
+    pub api: Arc<str>,
+    pub product: Option<Arc<str>>,
+    pub tag: Option<Arc<str>>,
+    pub predicted: Amounts,
+    /// As they were made: the window that admitted a request also takes its charge, however late.
+    pub claims: Vec<Claim>,
+    pub state: State,
+    pub reserved_at: UtcTime,
+    /// When the state was entered that it has now; `None` while held.
+    pub closed_at: Option<UtcTime>,
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum EntryKind {
-    Reserve,
-    Settle,
-    Void,
-    Unknown,
+/// Where a reservation is in its life.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum State {
+    /// Under way.
+    Held,
+    Settled(Charge),
+    Voided,
+    Unknown {
+        why: String,
+    },
+    /// In doubt once, then cleared up.
+    Reconciled(Evidence),
 }
 
 /// The books could not be read or written; the request must not pass.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
+    /// Nothing was granted. Trying the same step again is safe.
     #[error("the store cannot be reached or refuses to write")]
-    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Unavailable(#[source] Box<dyn Error + Send + Sync>),
     #[error("the store holds what the books cannot mean: {what}")]
     Corrupt { what: String },
     #[error("request {0} has no reservation")]
     NotReserved(RequestId),
-    #[error("the sum of account {budget} is too large to count")]
+    #[error("request {0} has ended or has reserved something else: a new attempt needs a new id")]
+    Reused(RequestId),
+    #[error("request {0} is not in doubt, so no evidence is needed")]
+    NotInDoubt(RequestId),
+    #[error("budget {budget} is claimed twice by one request")]
+    ClaimedTwice { budget: Arc<str> },
+    #[error("the sum of budget {budget} is too large to count")]
     Overflow { budget: Arc<str> },
 }
 
-impl RequestId {
-    pub const fn from_uuid(id: uuid::Uuid) -> Self {
-        Self(id)
+impl NewReservation {
+    /// What the books keep of it from `now` on.
+    pub fn held(&self, now: UtcTime) -> Record {
+        Record {
+            request: self.request,
+            team: Arc::clone(&self.team),
+            key: Arc::clone(&self.key),
+            api: self.api.into(),
+            product: self.product.clone(),
+            tag: self.tag.clone(),
+            predicted: self.predicted.clone(),
+            claims: self.claims.clone(),
+            state: State::Held,
+            reserved_at: now,
+            closed_at: None,
+        }
     }
 
-    pub const fn as_uuid(&self) -> uuid::Uuid {
-        self.0
+    /// Each account may be claimed once; the order of claims is the caller's.
+    pub fn check_claims(&self) -> Result<(), LedgerError> {
+        let mut seen = HashSet::new();
+        for claim in &self.claims {
+            if !seen.insert(AccountKey::from(&claim.account)) {
+                let budget = Arc::clone(&claim.account.budget);
+                return Err(LedgerError::ClaimedTwice { budget });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether this is `record`'s own reservation, made again because its answer was lost: still under
+    /// way, for the same amounts. Limits may differ, for the policy may have been edited in between.
+    pub fn repeats(&self, record: &Record) -> bool {
+        let same = |(ours, theirs): (&Claim, &Claim)| {
+            ours.account == theirs.account && ours.amount == theirs.amount
+        };
+        record.state == State::Held
+            && self.claims.len() == record.claims.len()
+            && self.claims.iter().zip(&record.claims).all(same)
     }
 }
 
-impl fmt::Display for RequestId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.simple().fmt(f)
+impl Outcome {
+    pub fn state(&self) -> State {
+        match self {
+            Self::Settled(charge) => State::Settled(charge.clone()),
+            Self::Voided => State::Voided,
+            Self::Unknown { why } => State::Unknown { why: why.clone() },
+        }
     }
 }
 
 impl ChargeSource {
+    pub const ALL: [Self; 4] = [
+        Self::Header,
+        Self::Predicted,
+        Self::Metered,
+        Self::Reconciled,
+    ];
+
     pub const fn name(self) -> &'static str {
         match self {
             Self::Header => "header",
@@ -160,26 +212,35 @@ impl ChargeSource {
     }
 }
 
-impl Balance {
-    pub const fn empty(account: Account) -> Self {
-        Self {
-            account,
-            settled: Amount::ZERO,
-            overrun: Amount::ZERO,
-            unknown: Amount::ZERO,
-            held: Amount::ZERO,
+impl State {
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Settled(_) => "settled",
+            Self::Voided => "voided",
+            Self::Unknown { .. } => "unknown",
+            Self::Reconciled(_) => "reconciled",
         }
     }
 
-    /// Everything that counts against a limit; `None` when too large to count.
-    pub fn used(&self) -> Option<Amount> {
-        [self.overrun, self.unknown, self.held]
-            .into_iter()
-            .try_fold(self.settled, Amount::checked_add)
+    /// What a claim came to in this state, once that is known.
+    pub fn charged(&self, claim: &Claim) -> Option<Amount> {
+        let amounts = match self {
+            Self::Held | Self::Unknown { .. } => return None,
+            Self::Voided => return Some(Amount::ZERO),
+            Self::Settled(charge) => &charge.amounts,
+            Self::Reconciled(evidence) => &evidence.amounts,
+        };
+        Some(amounts.get(claim.account.unit).unwrap_or(claim.amount))
     }
 
-    /// What `limit` still leaves.
-    pub fn remaining(&self, limit: Amount) -> Amount {
-        self.used().map_or(Amount::ZERO, |used| limit.minus(used))
+    /// The journal's note on entering this state.
+    pub fn note(&self) -> Arc<str> {
+        match self {
+            Self::Held | Self::Voided => "".into(),
+            Self::Settled(charge) => charge.source.name().into(),
+            Self::Unknown { why } => why.as_str().into(),
+            Self::Reconciled(evidence) => format!("{}: {}", evidence.by, evidence.why).into(),
+        }
     }
 }

@@ -5,12 +5,20 @@
 //! shows evidence.
 #![deny(clippy::float_arithmetic, clippy::as_conversions)]
 
+mod balance;
 mod books;
+mod model;
+mod request_id;
+mod reservation;
 
+pub use balance::{AccountKey, Balance, Entry, EntryKind, replay};
 pub use books::{
-    Balance, Breach, Charge, ChargeSource, Entry, EntryKind, LedgerError, NewReservation, Outcome,
-    RequestId, Reserved, Standing,
+    Breach, Charge, ChargeSource, Evidence, LedgerError, NewReservation, Outcome, Record, Reserved,
+    Standing, State,
 };
+pub use model::Model;
+pub use request_id::{InvalidRequestId, RequestId};
+pub use reservation::{Admission, Reservation};
 
 use async_trait::async_trait;
 
@@ -18,23 +26,36 @@ use crate::policy::Account;
 use crate::units::UtcTime;
 
 /// The books. Each method is one whole step, durable when it returns, and safe to repeat.
+///
+/// An error means that nothing was granted.
 #[async_trait]
 pub trait Ledger: Send + Sync {
-    /// Reserves every claim or none. A refusal writes nothing to a balance.
+    /// Reserves every claim or none. A refusal writes nothing at all.
     ///
-    /// Repeating it with the same request id changes nothing and answers as the first time did.
+    /// Repeated while the reservation is under way it changes nothing, and answers again that it is
+    /// granted. Once the reservation has ended its id is spent ([`LedgerError::Reused`]): to grant it
+    /// again would let a request pass that nothing is held for.
     async fn reserve(
         &self,
         reservation: &NewReservation,
         now: UtcTime,
     ) -> Result<Reserved, LedgerError>;
 
-    /// Ends a reservation. Repeating it with the same outcome changes nothing; a reservation that has
-    /// ended otherwise stays as it ended. Answers how the claimed budgets stand now.
+    /// Ends a reservation. Repeating it changes nothing, and a reservation that has ended otherwise
+    /// stays as it ended. Answers how the claimed budgets stand now.
     async fn close(
         &self,
         request: RequestId,
         outcome: &Outcome,
+        now: UtcTime,
+    ) -> Result<Vec<Standing>, LedgerError>;
+
+    /// Settles, on evidence, a reservation that was left unknown. The first evidence counts; a
+    /// reservation that never was in doubt is an error.
+    async fn reconcile(
+        &self,
+        request: RequestId,
+        evidence: &Evidence,
         now: UtcTime,
     ) -> Result<Vec<Standing>, LedgerError>;
 
@@ -47,6 +68,16 @@ pub trait Ledger: Send + Sync {
     /// Entries with a sequence number above `after`, oldest first.
     async fn entries(&self, after: u64, limit: u32) -> Result<Vec<Entry>, LedgerError>;
 
-    /// Whether the store answers.
+    /// What is known of one request; `None` when it never reserved.
+    async fn record(&self, request: RequestId) -> Result<Option<Record>, LedgerError>;
+
+    /// Reservations in doubt whose ids come behind `after`, oldest first.
+    async fn unknowns(
+        &self,
+        after: Option<RequestId>,
+        limit: u32,
+    ) -> Result<Vec<Record>, LedgerError>;
+
+    /// Whether the store answers and takes orders.
     async fn ping(&self) -> Result<(), LedgerError>;
 }

@@ -76,6 +76,11 @@ impl Amount {
         self.0.checked_add(other.0).map(Self)
     }
 
+    /// `None` when `other` is larger.
+    pub fn checked_sub(self, other: Self) -> Option<Self> {
+        Self::from_micros(self.0.checked_sub(other.0)?)
+    }
+
     pub fn checked_mul(self, times: u64) -> Option<Self> {
         self.0.checked_mul(i64::try_from(times).ok()?).map(Self)
     }

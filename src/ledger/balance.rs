@@ -1,0 +1,255 @@
+//! The rows of the books and the journal they follow from: every balance is the sum of its entries.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{LedgerError, RequestId};
+use crate::policy::Account;
+use crate::units::{Amount, Unit, UtcTime};
+
+/// What tells two rows of the books apart: the budget, one value of what it is `per`, the unit, and
+/// where the window starts. Where it ends is not part of it: a policy that changes the length of a
+/// window that has begun forgets nothing that was spent in it.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct AccountKey {
+    pub budget: Arc<str>,
+    pub partition: Arc<str>,
+    pub unit: Unit,
+    pub starts_at: UtcTime,
+}
+
+/// A row of the books. Its account's window ends where it ended when the row was first written.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Balance {
+    pub account: Account,
+    /// Charged, up to what had been reserved for it.
+    pub settled: Amount,
+    /// Charged beyond what had been reserved.
+    pub overrun: Amount,
+    /// In doubt.
+    pub unknown: Amount,
+    /// Reserved and under way.
+    pub held: Amount,
+}
+
+/// One line of the journal, never edited. Applying all of them to empty rows gives the balances.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Entry {
+    pub sequence: u64,
+    pub at: UtcTime,
+    pub request: RequestId,
+    pub account: Account,
+    pub kind: EntryKind,
+    /// What was reserved, for every kind.
+    pub reserved: Amount,
+    /// What was charged; zero but for [`EntryKind::Settle`] and [`EntryKind::Reconcile`].
+    pub charged: Amount,
+    /// The charge's source, why the outcome is unknown, or the evidence.
+    pub note: Arc<str>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum EntryKind {
+    /// free → held
+    Reserve,
+    /// held → settled and overrun
+    Settle,
+    /// held → free
+    Void,
+    /// held → unknown
+    Unknown,
+    /// unknown → settled and overrun, on evidence
+    Reconcile,
+}
+
+impl From<&Account> for AccountKey {
+    fn from(account: &Account) -> Self {
+        Self {
+            budget: Arc::clone(&account.budget),
+            partition: Arc::clone(&account.partition),
+            unit: account.unit,
+            starts_at: account.window.start,
+        }
+    }
+}
+
+impl EntryKind {
+    pub const ALL: [Self; 5] = [
+        Self::Reserve,
+        Self::Settle,
+        Self::Void,
+        Self::Unknown,
+        Self::Reconcile,
+    ];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Reserve => "reserve",
+            Self::Settle => "settle",
+            Self::Void => "void",
+            Self::Unknown => "unknown",
+            Self::Reconcile => "reconcile",
+        }
+    }
+}
+
+impl Balance {
+    pub const fn empty(account: Account) -> Self {
+        Self {
+            account,
+            settled: Amount::ZERO,
+            overrun: Amount::ZERO,
+            unknown: Amount::ZERO,
+            held: Amount::ZERO,
+        }
+    }
+
+    /// Everything that counts against a limit; `None` when too large to count.
+    pub fn used(&self) -> Option<Amount> {
+        [self.overrun, self.unknown, self.held]
+            .into_iter()
+            .try_fold(self.settled, Amount::checked_add)
+    }
+
+    /// What `limit` still leaves.
+    pub fn remaining(&self, limit: Amount) -> Amount {
+        self.used().map_or(Amount::ZERO, |used| limit.minus(used))
+    }
+
+    /// The row after one more line of the journal.
+    pub fn after(
+        &self,
+        kind: EntryKind,
+        reserved: Amount,
+        charged: Amount,
+    ) -> Result<Self, LedgerError> {
+        let mut next = self.clone();
+        match kind {
+            EntryKind::Reserve => next.held = self.sum(next.held, reserved)?,
+            EntryKind::Void => next.held = self.rest(next.held, reserved)?,
+            EntryKind::Unknown => {
+                next.held = self.rest(next.held, reserved)?;
+                next.unknown = self.sum(next.unknown, reserved)?;
+            }
+            EntryKind::Settle => {
+                next.held = self.rest(next.held, reserved)?;
+                next.charge(reserved, charged)?;
+            }
+            EntryKind::Reconcile => {
+                next.unknown = self.rest(next.unknown, reserved)?;
+                next.charge(reserved, charged)?;
+            }
+        }
+        let countable = next.used().is_some();
+        countable.then_some(next).ok_or_else(|| self.overflow())
+    }
+
+    fn charge(&mut self, reserved: Amount, charged: Amount) -> Result<(), LedgerError> {
+        self.settled = self.sum(self.settled, charged.min(reserved))?;
+        self.overrun = self.sum(self.overrun, charged.minus(reserved))?;
+        Ok(())
+    }
+
+    fn sum(&self, one: Amount, other: Amount) -> Result<Amount, LedgerError> {
+        one.checked_add(other).ok_or_else(|| self.overflow())
+    }
+
+    fn rest(&self, whole: Amount, part: Amount) -> Result<Amount, LedgerError> {
+        whole.checked_sub(part).ok_or_else(|| LedgerError::Corrupt {
+            what: format!(
+                "budget {} gives back {part}, and only {whole} was put there",
+                self.account.budget
+            ),
+        })
+    }
+
+    fn overflow(&self) -> LedgerError {
+        LedgerError::Overflow {
+            budget: Arc::clone(&self.account.budget),
+        }
+    }
+}
+
+/// The balances that a journal adds up to, in the order of their accounts: what the rows must say.
+pub fn replay<'a>(
+    entries: impl IntoIterator<Item = &'a Entry>,
+) -> Result<Vec<Balance>, LedgerError> {
+    let mut rows = BTreeMap::new();
+    for entry in entries {
+        let row = rows
+            .entry(AccountKey::from(&entry.account))
+            .or_insert_with(|| Balance::empty(entry.account.clone()));
+        *row = row.after(entry.kind, entry.reserved, entry.charged)?;
+    }
+    Ok(rows.into_values().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Span;
+
+    fn amount(micros: i64) -> Amount {
+        Amount::from_micros(micros).expect("not negative")
+    }
+
+    fn row(settled: i64, overrun: i64, unknown: i64, held: i64) -> Balance {
+        let window = Span {
+            start: UtcTime::UNIX_EPOCH,
+            end: None,
+        };
+        let account = Account {
+            budget: "org".into(),
+            partition: "".into(),
+            unit: Unit::Pu,
+            window,
+        };
+        Balance {
+            account,
+            settled: amount(settled),
+            overrun: amount(overrun),
+            unknown: amount(unknown),
+            held: amount(held),
+        }
+    }
+
+    #[test]
+    fn each_kind_of_entry_moves_an_amount_from_one_column_to_another() {
+        for (kind, before, charged, after) in [
+            (EntryKind::Reserve, row(1, 0, 0, 0), 0, row(1, 0, 0, 10)),
+            (EntryKind::Settle, row(1, 0, 0, 10), 4, row(5, 0, 0, 0)),
+            (EntryKind::Settle, row(1, 2, 0, 10), 15, row(11, 7, 0, 0)),
+            (EntryKind::Void, row(1, 0, 0, 10), 0, row(1, 0, 0, 0)),
+            (EntryKind::Unknown, row(1, 0, 3, 10), 0, row(1, 0, 13, 0)),
+            (EntryKind::Reconcile, row(1, 0, 10, 2), 0, row(1, 0, 0, 2)),
+            (EntryKind::Reconcile, row(1, 0, 10, 2), 12, row(11, 2, 0, 2)),
+        ] {
+            let moved = before.after(kind, amount(10), amount(charged));
+            assert_eq!(moved.expect("countable"), after, "{}", kind.name());
+        }
+    }
+
+    #[test]
+    fn a_sum_too_large_to_count_is_an_error_even_when_each_column_fits() {
+        let nearly_full = row(i64::MAX - 5, 0, 0, 0);
+        let result = nearly_full.after(EntryKind::Reserve, amount(6), Amount::ZERO);
+        assert!(matches!(result, Err(LedgerError::Overflow { .. })));
+        let held = row(i64::MAX - 10, 0, 0, 10);
+        let result = held.after(EntryKind::Settle, amount(10), Amount::MAX);
+        assert!(matches!(result, Err(LedgerError::Overflow { .. })));
+    }
+
+    #[test]
+    fn giving_back_more_than_is_there_is_a_broken_journal() {
+        for kind in [EntryKind::Void, EntryKind::Settle, EntryKind::Unknown] {
+            let result = row(100, 0, 0, 9).after(kind, amount(10), Amount::ZERO);
+            assert!(matches!(result, Err(LedgerError::Corrupt { .. })));
+        }
+    }
+
+    #[test]
+    fn what_is_left_counts_all_four_columns() {
+        assert_eq!(row(1, 2, 3, 4).remaining(amount(15)), amount(5));
+        assert_eq!(row(1, 2, 3, 4).remaining(amount(9)), Amount::ZERO);
+    }
+}
