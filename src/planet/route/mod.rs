@@ -17,7 +17,10 @@ mod operation;
 mod orders;
 mod pattern;
 mod subscriptions;
+mod table;
 mod tiles;
+#[cfg(test)]
+mod tricks;
 
 use std::fmt;
 
@@ -27,6 +30,9 @@ use super::{Api, UpstreamKind};
 
 pub use ogc::OgcRequest;
 pub use operation::Operation;
+pub use table::{Entry, Verb, markdown, table};
+
+use table::{Group, Row, group, groups, row};
 
 /// Request headers by which some servers let one method stand for another.
 pub const METHOD_OVERRIDES: [&str; 3] = [
@@ -93,145 +99,154 @@ pub fn classify(kind: UpstreamKind, method: &Method, path: &str) -> Route {
     Route::UNKNOWN
 }
 
-/// Every row of the table: upstream, pattern, methods with their operations, and what to know of it.
-pub fn table() -> impl Iterator<Item = Entry> {
-    const KINDS: [UpstreamKind; 3] = [
-        UpstreamKind::Planet,
-        UpstreamKind::Tiles,
-        UpstreamKind::SentinelHub,
-    ];
-    KINDS.into_iter().flat_map(|kind| {
-        groups(kind)
-            .flat_map(move |group| group.rows.iter().map(move |row| Entry { kind, group, row }))
-    })
-}
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
 
-/// One row of the table, for whoever prints it.
-#[derive(Clone, Copy, Debug)]
-pub struct Entry {
-    pub kind: UpstreamKind,
-    group: &'static Group,
-    row: &'static Row,
-}
-
-impl Entry {
-    pub fn api(&self) -> Api {
-        self.group.api
+    /// A path of this pattern, with parameters that are no literal of any pattern.
+    pub(super) fn sample(pattern: Pattern) -> String {
+        let segments: Vec<String> = pattern
+            .to_string()
+            .split('/')
+            .map(|segment| match pattern::param_name(segment) {
+                Some(name) => format!("x-{}", name.trim_end_matches('*')),
+                None => segment.to_owned(),
+            })
+            .collect();
+        segments.join("/")
     }
 
-    pub fn pattern(&self) -> Pattern {
-        self.group.pattern(self.row)
+    pub(super) fn method(verb: Verb) -> Method {
+        verb.to_string().parse().unwrap()
     }
 
-    pub fn calls(&self) -> impl Iterator<Item = (Verb, Operation)> {
-        self.row.calls.iter().copied()
-    }
-
-    pub fn note(&self) -> &'static str {
-        self.row.note
-    }
-}
-
-/// The methods that Planet's APIs use. HEAD is classified as the GET that it asks about: upstream may
-/// bill it alike.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Verb {
-    Get,
-    Post,
-    Put,
-    Patch,
-    Delete,
-}
-
-impl Verb {
-    fn of(method: &Method) -> Option<Self> {
-        Some(match *method {
-            Method::GET | Method::HEAD => Self::Get,
-            Method::POST => Self::Post,
-            Method::PUT => Self::Put,
-            Method::PATCH => Self::Patch,
-            Method::DELETE => Self::Delete,
-            _ => return None,
-        })
-    }
-}
-
-impl fmt::Display for Verb {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Get => "GET",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Patch => "PATCH",
-            Self::Delete => "DELETE",
-        })
-    }
-}
-
-/// Routes with one prefix. An API that answers under two prefixes has two groups over the same rows.
-#[derive(Debug)]
-struct Group {
-    api: Api,
-    prefix: &'static str,
-    rows: &'static [Row],
-}
-
-impl Group {
-    fn route(&'static self, row: &'static Row, method: &Method) -> Route {
-        let verb = Verb::of(method);
-        let call = row.calls.iter().find(|(known, _)| Some(*known) == verb);
-        call.map_or(Route::UNKNOWN, |(_, operation)| Route {
-            api: self.api,
-            operation: *operation,
-            pattern: self.pattern(row),
-        })
-    }
-
-    fn pattern(&self, row: &Row) -> Pattern {
-        Pattern {
-            prefix: self.prefix,
-            tail: row.tail,
+    #[test]
+    fn every_route_is_classified_as_itself() {
+        for entry in table() {
+            let path = sample(entry.pattern());
+            for (verb, operation) in entry.calls() {
+                for path in [path.clone(), format!("{path}/")] {
+                    let route = classify(entry.kind, &method(verb), &path);
+                    let expected = Route {
+                        api: entry.api(),
+                        operation,
+                        pattern: entry.pattern(),
+                    };
+                    assert_eq!(route, expected, "{verb} {path}");
+                }
+            }
         }
     }
-}
 
-/// One pattern below a group's prefix. Where two match a path, the one that is more literal stands first.
-#[derive(Debug)]
-struct Row {
-    tail: &'static str,
-    calls: &'static [(Verb, Operation)],
-    note: &'static str,
-}
-
-const fn row(tail: &'static str, calls: &'static [(Verb, Operation)]) -> Row {
-    Row {
-        tail,
-        calls,
-        note: "",
+    #[test]
+    fn of_two_patterns_for_one_path_the_first_is_the_more_literal() {
+        let is_param = |segment: &str| pattern::param_name(segment).is_some();
+        let rows: Vec<_> = table()
+            .map(|entry| (entry.kind, entry.pattern().to_string()))
+            .collect();
+        for (at, (kind, first)) in rows.iter().enumerate() {
+            for (_, second) in rows[at + 1..].iter().filter(|(other, _)| other == kind) {
+                let one: Vec<&str> = first.split('/').collect();
+                let other: Vec<&str> = second.split('/').collect();
+                let overlap = one.len() == other.len()
+                    && one
+                        .iter()
+                        .zip(&other)
+                        .all(|(a, b)| a == b || is_param(a) || is_param(b));
+                let shadows = one
+                    .iter()
+                    .zip(&other)
+                    .any(|(a, b)| is_param(a) && !is_param(b));
+                let same = one
+                    .iter()
+                    .zip(&other)
+                    .all(|(a, b)| is_param(a) == is_param(b));
+                assert!(
+                    !overlap || (!shadows && !same),
+                    "{first} stands before {second}"
+                );
+            }
+        }
     }
-}
 
-impl Row {
-    const fn note(self, note: &'static str) -> Self {
-        Self { note, ..self }
+    const SPENDING: &[(UpstreamKind, &str)] = &[
+        (
+            UpstreamKind::Planet,
+            "POST /compute/ops/orders/v2 is orders CreateOrder
+            POST /subscriptions/v1/ is subscriptions CreateSubscription
+            POST /subscriptions/v1/bulk is subscriptions CreateSubscriptions
+            PATCH /subscriptions/v1/7 is subscriptions ReviseSubscription
+            GET /data/v1/assets/eyJ9/activate is data ActivateAsset
+            HEAD /data/v1/download is data DownloadAsset
+            GET /compute/ops/download/ is orders DownloadOrder
+            GET /orders/v2/download is orders DownloadOrder
+            GET /basemaps/v1/mosaics/m/quads/1-2/full is basemaps DownloadQuad
+            POST /account/v1/quota-reservations/ is quota ReserveQuota
+            POST /auth/v1/experimental/public/quota-reservations/ is quota ReserveQuota",
+        ),
+        (
+            UpstreamKind::Tiles,
+            "GET /basemaps/v1/planet-tiles/m/gmap/1/2/3.png is tiles BasemapTile
+            GET /data/v1/PSScene/a/1/2/3.png is tiles SceneTile",
+        ),
+        (
+            UpstreamKind::SentinelHub,
+            "POST /api/v1/process is process Process
+            POST /process/v1 is process Process
+            POST /api/v1/catalog/1.0.0/search is catalog CatalogSearch
+            POST /api/v1/catalog/search is catalog CatalogSearch
+            POST /api/v1/statistics/batch/7/start is batch-statistics StartBatch
+            POST /batch/v1/process/7/restartpartial is batch-process StartBatch
+            DELETE /byoc/v1/collections/7 is byoc CollectionWrite
+            GET /ogc/wms/0b1c is ogc Ogc",
+        ),
+    ];
+
+    #[test]
+    fn calls_that_spend_are_known_in_each_of_their_spellings() {
+        for (kind, calls) in SPENDING {
+            for call in calls.lines() {
+                let mut words = call.split_whitespace();
+                let [method, path] = [(); 2].map(|()| words.next().unwrap());
+                let Route { api, operation, .. } = classify(*kind, &method.parse().unwrap(), path);
+                let found = format!("{method} {path} is {api} {operation:?}");
+                assert_eq!(found, call.trim_start());
+            }
+        }
     }
-}
 
-const fn group(api: Api, prefix: &'static str, rows: &'static [Row]) -> Group {
-    Group { api, prefix, rows }
-}
+    #[test]
+    fn another_method_case_or_host_makes_a_call_unknown() {
+        use UpstreamKind::{Planet, SentinelHub, Tiles};
+        for (kind, method, path) in [
+            (Planet, "DELETE", "/compute/ops/orders/v2"),
+            (Planet, "post", "/compute/ops/orders/v2"),
+            (Planet, "OPTIONS", "/compute/ops/orders/v2"),
+            (Planet, "GET", "/subscriptions/v1/bulk"),
+            (Planet, "POST", "/Compute/ops/orders/v2"),
+            (Planet, "POST", "/compute/ops/orders/v2x"),
+            (Planet, "GET", "/data/v1/item-types/x/items/y/assets/z"),
+            (Planet, "GET", "/"),
+            (Planet, "POST", "/api/v1/process"),
+            (Tiles, "POST", "/compute/ops/orders/v2"),
+            (SentinelHub, "GET", "/api/v1/process"),
+            (SentinelHub, "GET", "/ogc/wmts/0b1c/set/1/2/3"),
+        ] {
+            let route = classify(kind, &method.parse().unwrap(), path);
+            assert_eq!(route, Route::UNKNOWN, "{method} {path}");
+        }
+    }
 
-fn groups(kind: UpstreamKind) -> impl Iterator<Item = &'static Group> {
-    let parts: &[&'static [Group]] = match kind {
-        UpstreamKind::Planet => &[
-            data::GROUPS,
-            orders::GROUPS,
-            subscriptions::GROUPS,
-            features::GROUPS,
-            account::GROUPS,
-        ],
-        UpstreamKind::Tiles => &[tiles::GROUPS],
-        UpstreamKind::SentinelHub => &[insights::GROUPS, batch::GROUPS, ogc::GROUPS],
-    };
-    parts.iter().copied().flatten()
+    #[test]
+    fn a_route_reads_its_params_from_the_path() {
+        let path = "/basemaps/v1/mosaics/m%2C1/quads/12-7/full/";
+        let route = classify(UpstreamKind::Planet, &Method::GET, path);
+        assert_eq!(
+            route.pattern.to_string(),
+            "/basemaps/v1/mosaics/{mosaic}/quads/{quad}/full"
+        );
+        assert_eq!(route.param(path, "mosaic"), Some("m%2C1"));
+        assert_eq!(route.param(path, "quad"), Some("12-7"));
+        assert_eq!(route.param(path, "order"), None);
+    }
 }
