@@ -16,3 +16,5 @@ pub mod policy;
 pub mod ledger;
 
 pub mod upstream;
+
+pub mod front;
