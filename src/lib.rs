@@ -13,6 +13,8 @@ pub mod cost;
 
 pub mod policy;
 
+pub mod identity;
+
 pub mod ledger;
 
 pub mod upstream;

@@ -1,6 +1,155 @@
-//! Teams, keys, budgets, paces, prices: TOML in, proven values out; and [`Policy::judge`], which says
-//! what a request must claim. Pure: the file's text comes in as an argument.
+//! Teams, keys, budgets, prices: TOML in, proven values out; and [`Policy::judge`], which says what a
+//! request must claim. Pure: the file's text comes in as an argument, and secrets stay
+//! [`SecretSource`]s until boot reads them.
+//!
+//! A key that is accepted is enforced. Whatever else stands in the file is refused with its place.
 
+mod budgets;
 mod claim;
+mod either;
+mod expectation;
+mod fault;
+mod judge;
+mod matching;
+mod not_yet;
+mod people;
+mod products;
+mod prove;
+mod raw;
+mod server;
+mod suggest;
+mod text;
+mod upstreams;
 
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+pub use budgets::{BreachStatus, Budget, Dimension, OnBreach};
 pub use claim::{Account, Claim};
+pub use expectation::{Decision, Expectation, RequestBody};
+pub use fault::PolicyError;
+pub use judge::Call;
+pub use matching::Match;
+pub use people::{Caller, Key, Team, UNKNOWN_KEY};
+pub use server::{Limits, Server, Store, Tls};
+pub use text::{KeyHash, Mount};
+pub use upstreams::{Credential, Deployment, SecretSource, Upstream};
+
+use crate::cost::{Plan, Prices};
+
+/// A policy that has passed every check: to hold one is proof that its parts fit together.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    server: Server,
+    store: Store,
+    /// Longest mount first.
+    upstreams: Vec<Arc<Upstream>>,
+    plan: Plan,
+    prices: Prices,
+    teams: BTreeMap<Arc<str>, Team>,
+    keys: HashMap<KeyHash, Key>,
+    unknown_keys: Option<Arc<str>>,
+    /// In order of name.
+    budgets: Vec<Budget>,
+    unclassified: Unclassified,
+    unpredictable: Unpredictable,
+    expectations: Vec<Expectation>,
+}
+
+/// What becomes of a call that no rule knows.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unclassified {
+    #[default]
+    Reject,
+    AllowReads,
+    Allow,
+}
+
+/// What becomes of a call whose cost cannot be bounded.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum Unpredictable {
+    #[default]
+    Reject,
+    /// Until holds are built this answers as [`Unpredictable::Reject`].
+    Hold,
+    Allow,
+}
+
+impl Policy {
+    /// Reads and proves a policy. `file` only names it in the error.
+    pub fn parse(text: &str, file: &str) -> Result<Self, PolicyError> {
+        prove::parse(text, file)
+    }
+
+    pub const fn server(&self) -> &Server {
+        &self.server
+    }
+
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Longest mount first.
+    pub fn upstreams(&self) -> &[Arc<Upstream>] {
+        &self.upstreams
+    }
+
+    /// The upstream with the longest mount that `path` is under, and what stands behind the mount.
+    pub fn upstream_for<'a>(&self, path: &'a str) -> Option<(&Arc<Upstream>, &'a str)> {
+        self.upstreams
+            .iter()
+            .find_map(|upstream| Some((upstream, upstream.mount().rest(path)?)))
+    }
+
+    pub const fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    pub const fn prices(&self) -> &Prices {
+        &self.prices
+    }
+
+    pub fn teams(&self) -> impl Iterator<Item = &Team> {
+        self.teams.values()
+    }
+
+    pub fn team(&self, name: &str) -> Option<&Team> {
+        self.teams.get(name)
+    }
+
+    /// The key with this hash, whether or not it may be used.
+    pub fn key(&self, hash: &KeyHash) -> Option<&Key> {
+        self.keys.get(hash)
+    }
+
+    /// The team that unknown keys count for; `None`: they are turned away.
+    pub const fn unknown_keys(&self) -> Option<&Arc<str>> {
+        self.unknown_keys.as_ref()
+    }
+
+    /// In order of name.
+    pub fn budgets(&self) -> &[Budget] {
+        &self.budgets
+    }
+
+    pub fn budget(&self, name: &str) -> Option<&Budget> {
+        self.budgets.iter().find(|budget| &**budget.name() == name)
+    }
+
+    pub const fn unclassified(&self) -> Unclassified {
+        self.unclassified
+    }
+
+    pub const fn unpredictable(&self) -> Unpredictable {
+        self.unpredictable
+    }
+
+    /// The admin's own tests, `[[tests]]`.
+    pub fn expectations(&self) -> &[Expectation] {
+        &self.expectations
+    }
+}

@@ -1,0 +1,93 @@
+//! Where a key stands in a request.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+
+use super::{Refusal, hash};
+use crate::policy::KeyHash;
+
+/// The query parameter that holds a key.
+pub(super) const QUERY_KEY: &str = "api_key";
+
+/// The one key that a request brings.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Presented {
+    key: String,
+}
+
+impl Presented {
+    /// Finds the key in every place an SDK may put it. Several places must agree: upstream may look at
+    /// another one than we do.
+    pub fn find(headers: &HeaderMap, query: Option<&str>) -> Result<Self, Refusal> {
+        let mut found: Option<String> = None;
+        for header in headers.get_all(AUTHORIZATION) {
+            agree(&mut found, from_header(header.as_bytes())?)?;
+        }
+        for key in from_query(query.unwrap_or_default()) {
+            agree(&mut found, key)?;
+        }
+        match found {
+            Some(key) if !key.is_empty() => Ok(Self { key }),
+            _ => Err(Refusal::Missing),
+        }
+    }
+
+    pub fn hash(&self) -> KeyHash {
+        hash(&self.key)
+    }
+}
+
+impl fmt::Debug for Presented {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Presented(…)")
+    }
+}
+
+fn agree(found: &mut Option<String>, key: String) -> Result<(), Refusal> {
+    match found {
+        Some(other) if *other != key => Err(Refusal::Ambiguous),
+        _ => {
+            *found = Some(key);
+            Ok(())
+        }
+    }
+}
+
+fn from_header(value: &[u8]) -> Result<String, Refusal> {
+    let unreadable = |why| Refusal::Unreadable { why };
+    let text = std::str::from_utf8(value).map_err(|_| unreadable("it is not plain text"))?;
+    let (scheme, rest) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
+    let rest = rest.trim();
+    match scheme.to_ascii_lowercase().as_str() {
+        "basic" => basic_user(rest).ok_or_else(|| unreadable("its Basic part is not base64 text")),
+        "api-key" | "bearer" => Ok(rest.into()),
+        _ => Err(unreadable("its scheme must be Basic, api-key or Bearer")),
+    }
+}
+
+/// The user name is the key; the password means nothing.
+fn basic_user(encoded: &str) -> Option<String> {
+    const LENIENT: GeneralPurpose = GeneralPurpose::new(
+        &STANDARD,
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+    );
+    let text = String::from_utf8(LENIENT.decode(encoded).ok()?).ok()?;
+    let (user, _) = text.split_once(':').unwrap_or((&text, ""));
+    Some(user.into())
+}
+
+fn from_query(query: &str) -> impl Iterator<Item = String> + '_ {
+    form_urlencoded::parse(query.as_bytes())
+        .filter(|(name, _)| is_query_key(name))
+        .map(|(_, key)| key.into_owned())
+}
+
+/// Whether a decoded parameter name means the key, to an upstream that may not mind its case.
+pub(super) fn is_query_key(name: &str) -> bool {
+    name.eq_ignore_ascii_case(QUERY_KEY)
+}

@@ -1,0 +1,321 @@
+//! Budgets: how much of a unit, in which window, for whom, and what happens at the limit.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::tz::{TimeZone, TimeZoneDatabase};
+use serde::Deserialize;
+
+use super::either::WordOrTable;
+use super::fault::{Fault, Path};
+use super::matching::{self, Match};
+use super::people::People;
+use super::raw::{Calendar, RawBudget, RawTerm};
+use super::suggest;
+use crate::cost::{Charged, Plan};
+use crate::units::{Amount, Percent, Unit, Window, WindowKind};
+
+/// A spending limit that has passed every check.
+#[derive(Clone, Debug)]
+pub struct Budget {
+    name: Arc<str>,
+    unit: Unit,
+    limit: Option<Amount>,
+    window: Window,
+    per: BTreeSet<Dimension>,
+    matching: Match,
+    on_breach: OnBreach,
+    status: BreachStatus,
+    alerts: Vec<Percent>,
+}
+
+/// What a budget can be kept apart by. The order is that of a partition's name.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(rename_all = "lowercase")]
+pub enum Dimension {
+    Team,
+    Key,
+    Api,
+    Product,
+}
+
+/// What happens to a request that does not fit.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum OnBreach {
+    #[default]
+    Reject,
+    /// It passes and is counted, beyond 100 %.
+    Allow,
+}
+
+/// The status of the refusal.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum BreachStatus {
+    #[default]
+    Forbidden,
+    PaymentRequired,
+    TooManyRequests,
+}
+
+impl Budget {
+    pub const fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    pub const fn unit(&self) -> Unit {
+        self.unit
+    }
+
+    /// `None`: tally only.
+    pub const fn limit(&self) -> Option<Amount> {
+        self.limit
+    }
+
+    pub const fn window(&self) -> &Window {
+        &self.window
+    }
+
+    pub const fn per(&self) -> &BTreeSet<Dimension> {
+        &self.per
+    }
+
+    pub const fn matching(&self) -> &Match {
+        &self.matching
+    }
+
+    pub const fn on_breach(&self) -> OnBreach {
+        self.on_breach
+    }
+
+    pub const fn status(&self) -> BreachStatus {
+        self.status
+    }
+
+    /// Shares of the limit at which somebody wants to hear of it, rising.
+    pub fn alerts(&self) -> &[Percent] {
+        &self.alerts
+    }
+
+    /// Whether the limit refuses.
+    pub fn is_enforced(&self) -> bool {
+        self.limit.is_some() && self.on_breach == OnBreach::Reject
+    }
+}
+
+impl Dimension {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Team => "team",
+            Self::Key => "key",
+            Self::Api => "api",
+            Self::Product => "product",
+        }
+    }
+}
+
+impl fmt::Display for Dimension {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl BreachStatus {
+    pub const fn code(self) -> u16 {
+        match self {
+            Self::Forbidden => 403,
+            Self::PaymentRequired => 402,
+            Self::TooManyRequests => 429,
+        }
+    }
+}
+
+/// All budgets, in order of name.
+pub(super) fn budgets(
+    raw: Vec<RawBudget>,
+    people: &People,
+    plan: &Plan,
+) -> Result<Vec<Budget>, Fault> {
+    let mut all: Vec<Budget> = Vec::with_capacity(raw.len());
+    for (position, raw) in raw.into_iter().enumerate() {
+        let here = Path::to("budgets").item(position);
+        if all.iter().any(|other| other.name == raw.name.0) {
+            return Err(Fault::new(
+                here.key("name"),
+                format!("there is a budget '{}' already", raw.name.0),
+                "each budget needs a name of its own: the books are kept under it",
+            ));
+        }
+        charged_at_all(raw.unit, plan, &here)?;
+        all.push(budget(raw, people, &here)?);
+    }
+    all.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(all)
+}
+
+fn budget(raw: RawBudget, people: &People, here: &Path) -> Result<Budget, Fault> {
+    consistent(&raw, here)?;
+    let RawBudget {
+        name,
+        unit,
+        limit,
+        window,
+        timezone,
+        per,
+        matching,
+        on_breach,
+        status,
+        alerts,
+    } = raw;
+    Ok(Budget {
+        name: name.0,
+        unit,
+        limit,
+        window: self::window(window, timezone.as_deref(), here)?,
+        per: dimensions(&per, &here.key("per"))?,
+        matching: matching::matching(matching, people, &here.key("match"))?,
+        on_breach: on_breach.unwrap_or_default(),
+        status: breach_status(status, &here.key("status"))?,
+        alerts: rising(alerts, &here.key("alerts"))?,
+    })
+}
+
+fn charged_at_all(unit: Unit, plan: &Plan, here: &Path) -> Result<(), Fault> {
+    if unit != Unit::Km2 || plan.charges.contains(&Charged::Km2) {
+        return Ok(());
+    }
+    Err(Fault::new(
+        here.key("unit"),
+        "this plan never charges km², so the budget would limit nothing",
+        "choose another unit, or add \"km2\" to [plan] charges if Planet charges your account so",
+    ))
+}
+
+/// Refuses what only means something together with what is not there.
+fn consistent(raw: &RawBudget, here: &Path) -> Result<(), Fault> {
+    let unlimited = raw.limit.is_none();
+    let without_limit = [
+        ("on_breach", raw.on_breach.is_some()),
+        ("status", raw.status.is_some()),
+        ("alerts", !raw.alerts.is_empty()),
+    ];
+    if let Some((key, _)) = without_limit.iter().find(|(_, set)| *set && unlimited) {
+        return Err(Fault::new(
+            here.key(key),
+            format!("a budget without a limit is never breached, so {key} would do nothing"),
+            format!("add a limit, or remove {key}"),
+        ));
+    }
+    if raw.status.is_some() && raw.on_breach == Some(OnBreach::Allow) {
+        return Err(Fault::new(
+            here.key("status"),
+            "a budget with on_breach = \"allow\" refuses nothing, so its status would never be sent",
+            "remove status, or write on_breach = \"reject\"",
+        ));
+    }
+    Ok(())
+}
+
+fn window(
+    written: WordOrTable<Calendar, RawTerm>,
+    zone: Option<&str>,
+    here: &Path,
+) -> Result<Window, Fault> {
+    let kind = match written {
+        WordOrTable::Word(Calendar::Day) => WindowKind::Day,
+        WordOrTable::Word(Calendar::Month) => WindowKind::Month,
+        WordOrTable::Word(Calendar::Year) => WindowKind::Year,
+        WordOrTable::Word(Calendar::Forever) => WindowKind::Forever,
+        WordOrTable::Table(RawTerm { start, end }) if start.0 < end.0 => WindowKind::Term {
+            start: start.0,
+            end: end.0,
+        },
+        WordOrTable::Table(RawTerm { start, end }) => {
+            return Err(Fault::new(
+                here.key("window").key("end"),
+                format!(
+                    "the term ends at {}, not after its start at {}",
+                    end.0, start.0
+                ),
+                "let the end lie after the start",
+            ));
+        }
+    };
+    let in_calendar = matches!(kind, WindowKind::Day | WindowKind::Month | WindowKind::Year);
+    let zone = match zone {
+        None => TimeZone::UTC,
+        Some(_) if !in_calendar => {
+            return Err(Fault::new(
+                here.key("timezone"),
+                "a window that is no day, month or year begins and ends alike in all time zones",
+                "remove timezone",
+            ));
+        }
+        Some(name) => time_zone(name, &here.key("timezone"))?,
+    };
+    Ok(Window { kind, zone })
+}
+
+/// Zones come from the program's own copy of the IANA database: the same on every machine.
+fn time_zone(name: &str, here: &Path) -> Result<TimeZone, Fault> {
+    let database = TimeZoneDatabase::bundled();
+    database.get(name).map_err(|_| {
+        let known: Vec<String> = database.available().map(|name| name.to_string()).collect();
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        let hint = suggest::nearest(name, &known)
+            .map_or_else(String::new, |near| format!("did you mean `{near}`? "));
+        Fault::new(
+            here.clone(),
+            format!("unknown time zone '{name}'"),
+            format!(
+                "{hint}write a name of the IANA database, such as \"Europe/Berlin\", or \"UTC\""
+            ),
+        )
+    })
+}
+
+fn dimensions(written: &[Dimension], here: &Path) -> Result<BTreeSet<Dimension>, Fault> {
+    let mut all = BTreeSet::new();
+    for (position, dimension) in written.iter().enumerate() {
+        if !all.insert(*dimension) {
+            return Err(Fault::new(
+                here.item(position),
+                format!("'{dimension}' is listed twice"),
+                "name each dimension once",
+            ));
+        }
+    }
+    Ok(all)
+}
+
+fn breach_status(written: Option<u16>, here: &Path) -> Result<BreachStatus, Fault> {
+    match written {
+        None => Ok(BreachStatus::default()),
+        Some(403) => Ok(BreachStatus::Forbidden),
+        Some(402) => Ok(BreachStatus::PaymentRequired),
+        Some(429) => Ok(BreachStatus::TooManyRequests),
+        Some(other) => Err(Fault::new(
+            here.clone(),
+            format!("a refusal cannot have the status {other}"),
+            "write 403, 402, or 429 (which SDKs answer by trying again)",
+        )),
+    }
+}
+
+fn rising(alerts: Vec<Percent>, here: &Path) -> Result<Vec<Percent>, Fault> {
+    const HIGHEST: Percent = Percent(1000);
+    for (position, alert) in alerts.iter().enumerate() {
+        let above = position
+            .checked_sub(1)
+            .map_or(Percent(0), |before| alerts[before]);
+        if *alert <= above || *alert > HIGHEST {
+            return Err(Fault::new(
+                here.item(position),
+                format!("an alert cannot stand at {} here", alert.0),
+                format!("write rising percentages from 1 to {}", HIGHEST.0),
+            ));
+        }
+    }
+    Ok(alerts)
+}

@@ -1,0 +1,91 @@
+//! Keys that the documentation names and this version does not enforce. They are refused rather than
+//! ignored; building a feature means taking its line away and giving the key a field in
+//! [`raw`](super::raw).
+
+use toml::de::{DeTable, DeValue};
+
+use super::fault::{Fault, Path};
+
+/// Which value of a key is not supported yet.
+#[derive(Clone, Copy)]
+enum Value {
+    Any,
+    True,
+    Word(&'static str),
+    StartsWith(&'static str),
+}
+
+/// `*` stands for every name of a table or every item of a list.
+const NOT_YET: &[(&str, Value)] = &[
+    ("admin", Value::Any),
+    ("holds", Value::Any),
+    ("paces", Value::Any),
+    ("bounds", Value::Any),
+    ("notify", Value::Any),
+    ("server.tls.client_ca", Value::Any),
+    ("store.url", Value::StartsWith("postgres:")),
+    ("store.url", Value::StartsWith("postgresql:")),
+    ("upstreams.*.credential.client_id", Value::Any),
+    ("upstreams.*.credential.client_secret", Value::Any),
+    ("upstreams.*.credential.token_url", Value::Any),
+    ("upstreams.*.download_hosts", Value::Any),
+    ("budgets.*.on_breach", Value::Word("hold")),
+    ("policy.meter_egress", Value::True),
+    ("policy.live_estimates", Value::True),
+    ("policy.max_backfill", Value::Any),
+    ("policy.resend_window", Value::Any),
+    ("policy.safety_margin", Value::Any),
+];
+
+/// The first key in the file that is not supported yet.
+pub(super) fn find(tree: &DeTable<'_>) -> Option<Fault> {
+    NOT_YET.iter().find_map(|(pattern, value)| {
+        let mut steps = pattern.split('.');
+        let first = steps.next()?;
+        let steps: Vec<&str> = steps.collect();
+        let found = walk(tree.get(first)?.as_ref(), &steps, Path::to(first), *value)?;
+        Some(Fault::new(
+            found,
+            format!("{} is not supported yet", name_of(pattern, *value)),
+            "remove it: this version would not act on it",
+        ))
+    })
+}
+
+fn walk(here: &DeValue<'_>, steps: &[&str], path: Path, refused: Value) -> Option<Path> {
+    let Some((step, rest)) = steps.split_first() else {
+        return refused.is(here).then_some(path);
+    };
+    match here {
+        DeValue::Table(table) => table
+            .iter()
+            .filter(|(name, _)| *step == "*" || name.as_ref() == step)
+            .find_map(|(name, value)| walk(value.as_ref(), rest, path.key(name.as_ref()), refused)),
+        DeValue::Array(items) if *step == "*" => items
+            .iter()
+            .enumerate()
+            .find_map(|(position, item)| walk(item.as_ref(), rest, path.item(position), refused)),
+        _ => None,
+    }
+}
+
+impl Value {
+    fn is(self, written: &DeValue<'_>) -> bool {
+        match self {
+            Self::Any => true,
+            Self::True => written.as_bool() == Some(true),
+            Self::Word(word) => written.as_str() == Some(word),
+            Self::StartsWith(start) => written.as_str().is_some_and(|text| text.starts_with(start)),
+        }
+    }
+}
+
+fn name_of(pattern: &str, value: Value) -> String {
+    let name = pattern.replace(".*", "");
+    match value {
+        Value::Any => name,
+        Value::True => format!("{name} = true"),
+        Value::Word(word) => format!("{name} = \"{word}\""),
+        Value::StartsWith(start) => format!("{name} = \"{start}…\""),
+    }
+}

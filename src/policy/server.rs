@@ -1,0 +1,159 @@
+//! Where the guard listens, what it bounds, and where its books are.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path as FilePath, PathBuf};
+use std::time::Duration;
+
+use url::Url;
+
+use super::fault::{Fault, Path};
+use super::raw::{RawLimits, RawServer, RawStore, RawTls};
+use crate::units::ByteCount;
+
+const DEFAULT_PORT: u16 = 8080;
+const DEFAULT_ADMIN_PORT: u16 = 8081;
+const DEFAULT_STORE: &str = "sqlite:quota-guard.db";
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Server {
+    pub listen: SocketAddr,
+    /// What rewritten links start with; it ends without a slash.
+    pub public_url: String,
+    pub admin_listen: SocketAddr,
+    pub tls: Option<Tls>,
+    pub limits: Limits,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Tls {
+    pub cert: PathBuf,
+    pub key: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Limits {
+    /// Of a body that must be understood before it is forwarded.
+    pub max_body: ByteCount,
+    pub max_connections: u32,
+    /// How long a client may take to send the head of a request.
+    pub header_timeout: Duration,
+    /// How long upstream may take to begin its answer.
+    pub upstream_timeout: Duration,
+    /// How long requests under way may take when the guard stops.
+    pub drain_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_body: ByteCount(16 << 20),
+            max_connections: 4096,
+            header_timeout: Duration::from_secs(10),
+            upstream_timeout: Duration::from_secs(300),
+            drain_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Where the books are kept.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Store {
+    Sqlite { file: PathBuf },
+}
+
+impl Store {
+    pub fn sqlite_file(&self) -> &FilePath {
+        match self {
+            Self::Sqlite { file } => file,
+        }
+    }
+}
+
+pub(super) fn server(raw: RawServer) -> Result<Server, Fault> {
+    let RawServer {
+        listen,
+        public_url,
+        admin_listen,
+        tls,
+        limits,
+    } = raw;
+    let here = Path::to("server");
+    let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let listen = listen.unwrap_or_else(|| loopback(DEFAULT_PORT));
+    let admin_listen = admin_listen.unwrap_or_else(|| loopback(DEFAULT_ADMIN_PORT));
+    if listen == admin_listen && listen.port() != 0 {
+        return Err(Fault::new(
+            here.key("admin_listen"),
+            format!("the admin port {admin_listen} is the data port too"),
+            "give admin_listen an address of its own",
+        ));
+    }
+    let public_url = match public_url {
+        Some(url) => without_end_slash(&url.0),
+        None if listen.ip().is_unspecified() => {
+            return Err(Fault::new(
+                here.key("public_url"),
+                format!("listening on {listen}, the guard cannot know its own address"),
+                "add public_url = \"https://…\", the address that callers use; links are rewritten to it",
+            ));
+        }
+        None if tls.is_some() => format!("https://{listen}"),
+        None => format!("http://{listen}"),
+    };
+    let tls = tls.map(|RawTls { cert, key }| Tls { cert, key });
+    Ok(Server {
+        listen,
+        public_url,
+        admin_listen,
+        tls,
+        limits: proven_limits(&limits, &here.key("limits"))?,
+    })
+}
+
+fn without_end_slash(url: &Url) -> String {
+    url.as_str().trim_end_matches('/').into()
+}
+
+fn proven_limits(raw: &RawLimits, here: &Path) -> Result<Limits, Fault> {
+    let RawLimits {
+        max_body,
+        max_connections,
+        header_timeout,
+        upstream_timeout,
+        drain_timeout,
+    } = raw;
+    if *max_connections == Some(0) {
+        return Err(Fault::new(
+            here.key("max_connections"),
+            "no connection would be accepted",
+            "write a number above 0",
+        ));
+    }
+    let left_out = Limits::default();
+    Ok(Limits {
+        max_body: max_body.map_or(left_out.max_body, |size| size.0),
+        max_connections: max_connections.unwrap_or(left_out.max_connections),
+        header_timeout: header_timeout.map_or(left_out.header_timeout, |time| time.0),
+        upstream_timeout: upstream_timeout.map_or(left_out.upstream_timeout, |time| time.0),
+        drain_timeout: drain_timeout.map_or(left_out.drain_timeout, |time| time.0),
+    })
+}
+
+pub(super) fn store(raw: RawStore) -> Result<Store, Fault> {
+    let RawStore { url } = raw;
+    let url = url.unwrap_or_else(|| DEFAULT_STORE.into());
+    let fault = |message: &str| {
+        let rule = "write sqlite: and the name of a file, such as \"sqlite:quota-guard.db\"";
+        Fault::new(Path::to("store").key("url"), message, rule)
+    };
+    let Some(file) = url.strip_prefix("sqlite:") else {
+        return Err(fault("the store must be SQLite"));
+    };
+    let file = file.strip_prefix("//").unwrap_or(file);
+    if file.contains(":memory:") || file.contains(['?', '#']) || file.is_empty() {
+        return Err(fault(
+            "the store must be a file, so that the books outlive the process",
+        ));
+    }
+    Ok(Store::Sqlite { file: file.into() })
+}

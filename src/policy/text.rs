@@ -1,0 +1,363 @@
+//! Values that stand as texts in the file and are checked while they are read, so that the error points
+//! at the text itself.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::de::{self, Deserialize, Deserializer};
+use url::Url;
+
+use super::suggest;
+use crate::planet::Api;
+use crate::units::{ByteCount, UtcTime};
+
+/// A value written as a text. The error is what is wrong and, on a second line, what to write.
+pub(super) trait Text: Sized {
+    const EXPECTED: &str;
+    fn read(text: &str) -> Result<Self, String>;
+}
+
+/// Reads a [`Text`]; the failure happens inside the visitor, where the TOML reader knows the place.
+pub(super) fn read<'de, T: Text, D: Deserializer<'de>>(reader: D) -> Result<T, D::Error> {
+    struct Visitor<T>(PhantomData<T>);
+    impl<T: Text> de::Visitor<'_> for Visitor<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(T::EXPECTED)
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+            T::read(text).map_err(E::custom)
+        }
+    }
+    reader.deserialize_str(Visitor(PhantomData))
+}
+
+macro_rules! texts {
+    ($($name:ty),+ $(,)?) => {
+        $(impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+                read(reader)
+            }
+        })+
+    };
+}
+texts!(Name, KeyHash, Size, Span, Mount, WebUrl, ApiName);
+
+/// A name for a team, key, budget or upstream: fit for a header, a metric label and a partition.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub(super) struct Name(pub(super) Arc<str>);
+
+impl Text for Name {
+    const EXPECTED: &str = "a name in quotes";
+
+    fn read(text: &str) -> Result<Self, String> {
+        const LONGEST: usize = 64;
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        if text.is_empty() || text.len() > LONGEST || !text.bytes().all(fits) {
+            return Err(format!(
+                "this cannot be a name\nwrite 1 to {LONGEST} letters, digits, '-', '_' or '.'"
+            ));
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+/// The SHA-256 of a key. It finds the key again without the policy ever holding it.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct KeyHash([u8; 32]);
+
+impl KeyHash {
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl fmt::Display for KeyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl Text for KeyHash {
+    const EXPECTED: &str = "64 hexadecimal digits in quotes";
+
+    fn read(text: &str) -> Result<Self, String> {
+        let digits: Option<Vec<u8>> = text
+            .chars()
+            .map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
+            .collect();
+        let bytes = digits.filter(|digits| digits.len() == 64).map(|digits| {
+            std::array::from_fn(|position| digits[2 * position] << 4 | digits[2 * position + 1])
+        });
+        // The text is not repeated: somebody may have written the key itself.
+        bytes.map(Self).ok_or_else(|| {
+            "this is not a SHA-256\nwrite its 64 hexadecimal digits; `quota-guard key new` prints them"
+                .into()
+        })
+    }
+}
+
+/// `16MiB`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Size(pub(super) ByteCount);
+
+impl Text for Size {
+    const EXPECTED: &str = "a size such as \"16MiB\"";
+
+    fn read(text: &str) -> Result<Self, String> {
+        let scales = [
+            ("KiB", 1 << 10),
+            ("MiB", 1 << 20),
+            ("GiB", 1 << 30),
+            ("B", 1),
+        ];
+        scaled(text, &scales)
+            .map(|bytes| Self(ByteCount(bytes)))
+            .ok_or_else(|| {
+                format!(
+                    "'{text}' is not a size\nwrite a whole number above 0 and B, KiB, MiB or GiB"
+                )
+            })
+    }
+}
+
+/// `10s`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Span(pub(super) Duration);
+
+impl Text for Span {
+    const EXPECTED: &str = "a time such as \"10s\"";
+
+    fn read(text: &str) -> Result<Self, String> {
+        let scales = [
+            ("ms", 1),
+            ("s", 1_000),
+            ("m", 60_000),
+            ("h", 3_600_000),
+            ("d", 86_400_000),
+        ];
+        scaled(text, &scales)
+            .map(|millis| Self(Duration::from_millis(millis)))
+            .ok_or_else(|| {
+                format!("'{text}' is not a time\nwrite a whole number above 0 and ms, s, m, h or d")
+            })
+    }
+}
+
+/// A positive whole number times what its suffix stands for, if there is room for it.
+fn scaled(text: &str, scales: &[(&str, u64)]) -> Option<u64> {
+    const MOST: u64 = 1 << 40;
+    let (number, scale) = scales
+        .iter()
+        .find_map(|(suffix, scale)| Some((text.strip_suffix(suffix)?.trim_end(), *scale)))?;
+    let digits = number.bytes().all(|byte| byte.is_ascii_digit());
+    let number = u64::from_str(number).ok().filter(|_| digits)?;
+    let all = number.checked_mul(scale)?;
+    (1..=MOST).contains(&all).then_some(all)
+}
+
+/// Where an upstream stands in the guard's own paths: `/`, or a prefix without a slash at its end.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Mount(Arc<str>);
+
+/// The guard's own routes live under this.
+const OWN_ROUTES: &str = "/quota-guard";
+
+impl Mount {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What stands behind the mount in `path`, with its slash; `None` if `path` is not under it.
+    pub fn rest<'a>(&self, path: &'a str) -> Option<&'a str> {
+        if &*self.0 == "/" {
+            return path.starts_with('/').then_some(path);
+        }
+        match path.strip_prefix(&*self.0)? {
+            "" => Some("/"),
+            rest => rest.starts_with('/').then_some(rest),
+        }
+    }
+}
+
+impl fmt::Display for Mount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Text for Mount {
+    const EXPECTED: &str = "a path such as \"/tiles\"";
+
+    fn read(text: &str) -> Result<Self, String> {
+        if text == "/" {
+            return Ok(Self(text.into()));
+        }
+        let Some(inner) = text.strip_prefix('/') else {
+            return Err(format!(
+                "the mount '{text}' does not start with '/'\nwrite a path such as \"/tiles\""
+            ));
+        };
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        let fits = |part: &str| !matches!(part, "" | "." | "..") && part.bytes().all(plain);
+        if !inner.split('/').all(fits) {
+            return Err(format!(
+                "'{text}' cannot be a mount\nwrite '/' and names of letters, digits, '-', '_' and '.', \
+                 without a '/' at the end"
+            ));
+        }
+        let mount = Self(text.into());
+        if text == OWN_ROUTES || text.starts_with("/quota-guard/") {
+            return Err(format!(
+                "'{text}' is where the guard's own routes are\nchoose another mount than {OWN_ROUTES}"
+            ));
+        }
+        Ok(mount)
+    }
+}
+
+/// An http or https address without credentials, query and fragment.
+#[derive(Clone, Debug)]
+pub(super) struct WebUrl(pub(super) Url);
+
+impl Text for WebUrl {
+    const EXPECTED: &str = "an address such as \"https://api.planet.com\"";
+
+    fn read(text: &str) -> Result<Self, String> {
+        let rule = "write an address such as \"https://api.planet.com\"";
+        let url =
+            Url::parse(text).map_err(|error| format!("this is not a URL: {error}\n{rule}"))?;
+        if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+            return Err(format!(
+                "the URL must begin with http:// or https://\n{rule}"
+            ));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(format!(
+                "a URL here must not hold a user name or password\n{rule}"
+            ));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(format!("a URL here has no '?' and no '#'\n{rule}"));
+        }
+        Ok(Self(url))
+    }
+}
+
+/// The name of an API of Planet's.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct ApiName(pub(super) Api);
+
+impl Text for ApiName {
+    const EXPECTED: &str = "the name of an API in quotes";
+
+    fn read(text: &str) -> Result<Self, String> {
+        text.parse().map(Self).map_err(|()| {
+            let known: Vec<&str> = Api::ALL.iter().map(|api| api.name()).collect();
+            let rule = suggest::among(text, &known, "APIs are");
+            format!("unknown API '{text}'\n{rule}")
+        })
+    }
+}
+
+/// A TOML date and time with its offset from UTC.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Instant(pub(super) UtcTime);
+
+impl<'de> Deserialize<'de> for Instant {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        let written = toml::value::Datetime::deserialize(reader)?;
+        written.to_string().parse().map(Self).map_err(|_| {
+            de::Error::custom(format_args!(
+                "'{written}' is not a moment\nwrite date, time and offset without quotes: 2027-01-01T00:00:00Z"
+            ))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_fit_for_headers_and_partitions() {
+        for good in ["agriculture", "team-1", "a.b_C"] {
+            assert!(Name::read(good).is_ok(), "{good}");
+        }
+        for bad in ["", "a b", "a,b", "a=b", "\"", "é", &"x".repeat(65)] {
+            assert!(Name::read(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_key_hash_prints_as_it_was_read() {
+        let text = "0123456789abcdef".repeat(4);
+        assert_eq!(KeyHash::read(&text).unwrap().to_string(), text);
+        assert_eq!(KeyHash::read(&text.to_uppercase()), KeyHash::read(&text));
+        for bad in ["", "00", &"g".repeat(64), &"0".repeat(65), &"é".repeat(32)] {
+            let error = KeyHash::read(bad).unwrap_err();
+            assert!(error.contains("64 hexadecimal"), "{error}");
+        }
+    }
+
+    #[test]
+    fn sizes_and_times_are_whole_and_positive() {
+        assert_eq!(Size::read("16MiB").unwrap().0, ByteCount(16 << 20));
+        assert_eq!(Size::read("7 B").unwrap().0, ByteCount(7));
+        assert_eq!(Span::read("10s").unwrap().0, Duration::from_secs(10));
+        assert_eq!(Span::read("250ms").unwrap().0, Duration::from_millis(250));
+        assert_eq!(Span::read("2m").unwrap().0, Duration::from_secs(120));
+        for bad in [
+            "0B",
+            "1.5MiB",
+            "-1KiB",
+            "+1B",
+            "16",
+            "MiB",
+            "99999999999GiB",
+        ] {
+            assert!(Size::read(bad).is_err(), "{bad}");
+        }
+        for bad in ["0s", "10", "1w", "s", "999999999999d"] {
+            assert!(Span::read(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_mount_takes_whole_segments() {
+        let mount = Mount::read("/tiles").unwrap();
+        assert_eq!(mount.rest("/tiles/a/b"), Some("/a/b"));
+        assert_eq!(mount.rest("/tiles"), Some("/"));
+        assert_eq!(mount.rest("/tilesx/a"), None);
+        assert_eq!(Mount::read("/").unwrap().rest("/x"), Some("/x"));
+        for bad in [
+            "", "tiles", "/tiles/", "//", "/a//b", "/../x", "/a b", "/%2f", "/a?b",
+        ] {
+            assert!(Mount::read(bad).is_err(), "{bad}");
+        }
+        for own in ["/quota-guard", "/quota-guard/v1"] {
+            assert!(Mount::read(own).unwrap_err().contains("own routes"));
+        }
+        assert!(Mount::read("/quota-guards").is_ok());
+    }
+
+    #[test]
+    fn addresses_hold_nothing_but_an_address() {
+        assert!(WebUrl::read("https://api.planet.com").is_ok());
+        for bad in [
+            "api.planet.com",
+            "ftp://a",
+            "https://u:p@a",
+            "https://a?x=1",
+            "https://a#b",
+            "",
+        ] {
+            assert!(WebUrl::read(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! The hosts behind the guard, where they are mounted, and with whose credential they are called.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use url::Url;
+
+use super::either::WordOrTable;
+use super::fault::{Fault, Path};
+use super::raw::{PassThrough, RawCredential, RawUpstream};
+use super::text::{Mount, Name};
+use crate::planet::UpstreamKind;
+
+/// A host of Planet's behind a mount.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    name: Arc<str>,
+    kind: UpstreamKind,
+    url: Url,
+    mount: Mount,
+    credential: Credential,
+    also_known_as: Vec<url::Origin>,
+    deployment: Deployment,
+}
+
+/// What upstream is shown instead of, or as, the caller's credential.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Credential {
+    /// The caller's own goes on as it came.
+    PassThrough,
+    /// The caller's is removed and this one put in.
+    ApiKey(SecretSource),
+}
+
+/// Where a secret is to be found; boot reads it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum SecretSource {
+    Env(String),
+    File(PathBuf),
+}
+
+/// Which of Sentinel Hub's deployments a host belongs to: it decides what counts as local.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Deployment {
+    #[default]
+    Main,
+    #[serde(rename = "us-west-2")]
+    UsWest2,
+    Creodias,
+    Cdse,
+}
+
+impl Upstream {
+    pub const fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    pub const fn kind(&self) -> UpstreamKind {
+        self.kind
+    }
+
+    /// Without query and fragment; a path in it stands before every path that is forwarded.
+    pub const fn url(&self) -> &Url {
+        &self.url
+    }
+
+    pub const fn mount(&self) -> &Mount {
+        &self.mount
+    }
+
+    pub const fn credential(&self) -> &Credential {
+        &self.credential
+    }
+
+    /// Further origins whose links belong to this mount.
+    pub fn also_known_as(&self) -> &[url::Origin] {
+        &self.also_known_as
+    }
+
+    /// Meaningful for Sentinel Hub alone.
+    pub const fn deployment(&self) -> Deployment {
+        self.deployment
+    }
+}
+
+impl fmt::Display for SecretSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Env(name) => write!(f, "the environment variable {name}"),
+            Self::File(path) => write!(f, "the file {}", path.display()),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretSource {
+    fn deserialize<D: serde::Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Raw {
+            env: Option<String>,
+            file: Option<PathBuf>,
+        }
+        let wrong =
+            "a secret does not stand in this file\nwrite { env = \"NAME\" } or { file = \"PATH\" }";
+        let WordOrTable::Table(Raw { env, file }) =
+            WordOrTable::<serde::de::IgnoredAny, Raw>::deserialize(reader)?
+        else {
+            return Err(serde::de::Error::custom(wrong));
+        };
+        match (env, file) {
+            (Some(name), None) if !name.is_empty() => Ok(Self::Env(name)),
+            (None, Some(path)) if !path.as_os_str().is_empty() => Ok(Self::File(path)),
+            _ => Err(serde::de::Error::custom(
+                "a secret comes from one place\nwrite { env = \"NAME\" } or { file = \"PATH\" }",
+            )),
+        }
+    }
+}
+
+/// All upstreams, longest mount first.
+pub(super) fn upstreams(raw: BTreeMap<Name, RawUpstream>) -> Result<Vec<Arc<Upstream>>, Fault> {
+    let mut mounts: HashMap<Mount, Arc<str>> = HashMap::new();
+    let mut origins: HashSet<url::Origin> = HashSet::new();
+    let mut all = Vec::new();
+    for (name, raw) in raw {
+        let here = Path::to("upstreams").key(&name.0);
+        let upstream = upstream(name.0, raw, &here)?;
+        if let Some(other) = mounts.insert(upstream.mount.clone(), upstream.name.clone()) {
+            return Err(Fault::new(
+                here.key("mount"),
+                format!(
+                    "the upstream '{other}' stands at {} already",
+                    upstream.mount
+                ),
+                "give each upstream a mount of its own",
+            ));
+        }
+        for (position, origin) in upstream.also_known_as.iter().enumerate() {
+            if !origins.insert(origin.clone()) {
+                return Err(Fault::new(
+                    here.key("also_known_as").item(position),
+                    format!("{} is listed already", origin.ascii_serialization()),
+                    "links of one origin can lead to one mount only: keep one",
+                ));
+            }
+        }
+        all.push(Arc::new(upstream));
+    }
+    if all.is_empty() {
+        return Err(Fault::new(
+            Path::to("upstreams"),
+            "there is no upstream to guard",
+            "add [upstreams.planet] with url = \"https://api.planet.com\" and mount = \"/\"",
+        ));
+    }
+    all.sort_by_key(|upstream| std::cmp::Reverse(upstream.mount.as_str().len()));
+    Ok(all)
+}
+
+fn upstream(name: Arc<str>, raw: RawUpstream, here: &Path) -> Result<Upstream, Fault> {
+    let RawUpstream {
+        url,
+        mount,
+        kind,
+        credential,
+        also_known_as,
+        deployment,
+    } = raw;
+    let kind = kind_of(&name, kind, here)?;
+    if deployment.is_some() && kind != UpstreamKind::SentinelHub {
+        return Err(Fault::new(
+            here.key("deployment"),
+            "only Sentinel Hub has deployments",
+            "remove the key, or set kind = \"sentinel-hub\" on an upstream with a name of its own",
+        ));
+    }
+    Ok(Upstream {
+        name,
+        kind,
+        url: url.0,
+        mount,
+        credential: credential_for(kind, credential, here)?,
+        also_known_as: also_known_as
+            .iter()
+            .enumerate()
+            .map(|(position, url)| origin(&url.0, &here.key("also_known_as").item(position)))
+            .collect::<Result<_, Fault>>()?,
+        deployment: deployment.unwrap_or_default(),
+    })
+}
+
+fn kind_of(name: &str, written: Option<UpstreamKind>, here: &Path) -> Result<UpstreamKind, Fault> {
+    let named = match name {
+        "planet" => Some(UpstreamKind::Planet),
+        "tiles" => Some(UpstreamKind::Tiles),
+        "sentinel-hub" => Some(UpstreamKind::SentinelHub),
+        _ => None,
+    };
+    match (named, written) {
+        (Some(named), Some(written)) if named != written => Err(Fault::new(
+            here.key("kind"),
+            format!("an upstream named '{name}' is of that kind"),
+            "remove the key, or choose another name",
+        )),
+        (Some(kind), _) | (None, Some(kind)) => Ok(kind),
+        (None, None) => Err(Fault::new(
+            here.clone(),
+            format!("nothing says which API the upstream '{name}' speaks"),
+            "add kind = \"planet\", \"tiles\" or \"sentinel-hub\"",
+        )),
+    }
+}
+
+fn credential_for(
+    kind: UpstreamKind,
+    written: Option<WordOrTable<PassThrough, RawCredential>>,
+    here: &Path,
+) -> Result<Credential, Fault> {
+    match written {
+        None | Some(WordOrTable::Word(PassThrough::PassThrough)) => Ok(Credential::PassThrough),
+        Some(WordOrTable::Table(RawCredential { .. })) if kind == UpstreamKind::SentinelHub => {
+            Err(Fault::new(
+                here.key("credential").key("api_key"),
+                "Sentinel Hub takes no API key",
+                "write credential = \"pass-through\": callers bring a token of their own",
+            ))
+        }
+        Some(WordOrTable::Table(RawCredential { api_key })) => Ok(Credential::ApiKey(api_key)),
+    }
+}
+
+fn origin(url: &Url, here: &Path) -> Result<url::Origin, Fault> {
+    if url.path() == "/" {
+        return Ok(url.origin());
+    }
+    Err(Fault::new(
+        here.clone(),
+        "an origin has no path",
+        "write scheme and host alone, such as \"https://link.planet.com\"",
+    ))
+}
