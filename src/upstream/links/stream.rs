@@ -1,0 +1,262 @@
+//! Rewriting links in a body as it streams by, without parsing it.
+//!
+//! In valid JSON a quotation mark that is followed by a letter and not preceded by a backslash opens a
+//! string: behind one that closes comes a comma, a colon or a bracket. The same holds for attributes of
+//! XML, and text begins behind a '>'. So only the bytes behind such a mark are looked at; the rest is
+//! copied.
+
+use super::Rewrite;
+
+/// What the body is written in: where text begins and ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Form {
+    Json,
+    /// Capabilities documents.
+    Xml,
+}
+
+impl Form {
+    /// By the media type; `None` for what is passed on as it is.
+    pub fn of(content_type: &str) -> Option<Self> {
+        let essence = content_type.split(';').next()?.trim().to_ascii_lowercase();
+        let (_, subtype) = essence.split_once('/')?;
+        match subtype.rsplit(['+', '_']).next()? {
+            "json" => Some(Self::Json),
+            "xml" => Some(Self::Xml), // `vnd.ogc.wms_xml` too
+            _ => None,
+        }
+    }
+
+    fn next_mark(self, text: &[u8]) -> Option<usize> {
+        match self {
+            Self::Json => memchr::memchr(b'"', text),
+            Self::Xml => memchr::memchr3(b'"', b'\'', b'>', text),
+        }
+    }
+
+    /// How it spells the `&` between two pairs of a query.
+    fn amp(self) -> &'static [u8] {
+        match self {
+            Self::Json => b"&",
+            Self::Xml => b"&amp;",
+        }
+    }
+}
+
+/// The longest text that is held back to see whether it is a link. No server takes a longer one.
+const LONGEST_LINK: usize = 16 * 1024;
+
+const SCHEME: &[u8] = b"http";
+
+/// Takes a body chunk by chunk and gives it back with its links rewritten.
+#[derive(Debug)]
+pub struct Rewriter {
+    rewrite: Rewrite,
+    form: Form,
+    /// What came and could not be decided on yet.
+    held: Vec<u8>,
+    /// The byte before what is held.
+    before: u8,
+    /// What is decided on, but may end in the beginning of a hidden key.
+    unscrubbed: Vec<u8>,
+}
+
+impl Rewriter {
+    pub(super) fn new(rewrite: Rewrite, form: Form) -> Self {
+        Self {
+            rewrite,
+            form,
+            held: Vec::new(),
+            before: b' ',
+            unscrubbed: Vec::new(),
+        }
+    }
+
+    /// Writes what of the body up to here is decided.
+    pub fn push(&mut self, chunk: &[u8], out: &mut Vec<u8>) {
+        self.take(chunk, false, out);
+    }
+
+    /// Writes the rest. Nothing may be pushed afterwards.
+    pub fn finish(mut self, out: &mut Vec<u8>) {
+        self.take(&[], true, out);
+        out.append(&mut self.unscrubbed);
+    }
+
+    fn take(&mut self, chunk: &[u8], is_last: bool, out: &mut Vec<u8>) {
+        if self.rewrite.hidden.is_none() {
+            return self.decide(chunk, is_last, out);
+        }
+        let mut decided = std::mem::take(&mut self.unscrubbed);
+        self.decide(chunk, is_last, &mut decided);
+        if let Some(hidden) = &self.rewrite.hidden {
+            let kept = hidden.scrub(&decided, out);
+            decided.drain(..kept);
+        }
+        self.unscrubbed = decided;
+    }
+
+    fn decide(&mut self, chunk: &[u8], is_last: bool, out: &mut Vec<u8>) {
+        if self.held.is_empty() {
+            let done = self.copy(chunk, is_last, out);
+            self.held.extend_from_slice(&chunk[done..]);
+            return;
+        }
+        let mut text = std::mem::take(&mut self.held);
+        text.extend_from_slice(chunk);
+        let done = self.copy(&text, is_last, out);
+        text.drain(..done);
+        self.held = text;
+    }
+
+    /// Copies `text` with its links rewritten, as far as it is decided; says how far that is.
+    fn copy(&mut self, text: &[u8], is_last: bool, out: &mut Vec<u8>) -> usize {
+        let mut copied = 0;
+        let mut from = 0;
+        while let Some(mark) = self.form.next_mark(&text[from..]).map(|at| from + at) {
+            from = mark + 1;
+            match self.look(text, mark, is_last) {
+                Look::Elsewhere => {}
+                Look::Cut => {
+                    out.extend_from_slice(&text[copied..mark]);
+                    self.remember(&text[..mark]);
+                    return mark;
+                }
+                Look::Text { end } => {
+                    out.extend_from_slice(&text[copied..from]);
+                    copied = from;
+                    if self.put(&text[from..end], out) {
+                        copied = end;
+                    }
+                    from = end;
+                }
+            }
+        }
+        out.extend_from_slice(&text[copied..]);
+        self.remember(text);
+        text.len()
+    }
+
+    fn remember(&mut self, gone: &[u8]) {
+        self.before = gone.last().copied().unwrap_or(self.before);
+    }
+
+    /// What stands behind the mark: a whole text that may be a link, the beginning of one, or no link.
+    /// The answer depends on at most [`LONGEST_LINK`] bytes, however they are cut into chunks.
+    fn look(&self, text: &[u8], mark: usize, is_last: bool) -> Look {
+        let before = mark.checked_sub(1).map_or(self.before, |at| text[at]);
+        if self.form == Form::Json && before == b'\\' {
+            return Look::Elsewhere; // a quotation mark inside a string
+        }
+        let behind = &text[mark + 1..];
+        let start = &behind[..behind.len().min(SCHEME.len())];
+        if !SCHEME[..start.len()].eq_ignore_ascii_case(start) {
+            return Look::Elsewhere;
+        }
+        let seen = &behind[..behind.len().min(LONGEST_LINK)];
+        let is_all = is_last || seen.len() == LONGEST_LINK;
+        match self.end(text[mark], seen, is_last && seen.len() == behind.len()) {
+            End::At(end) => Look::Text {
+                end: mark + 1 + end,
+            },
+            End::OfKey => Look::Elsewhere,
+            End::Unseen if is_all => Look::Elsewhere,
+            End::Unseen => Look::Cut,
+        }
+    }
+
+    fn end(&self, mark: u8, behind: &[u8], is_last: bool) -> End {
+        let found = match (self.form, mark) {
+            (Form::Json, _) => return end_of_value(behind, is_last),
+            (Form::Xml, b'>') => memchr::memchr(b'<', behind),
+            (Form::Xml, quote) => memchr::memchr2(quote, b'<', behind),
+        };
+        found.map_or(End::Unseen, End::At)
+    }
+
+    /// Writes the link rewritten; `false` when it is none of ours.
+    fn put(&self, link: &[u8], out: &mut Vec<u8>) -> bool {
+        if self.form == Form::Xml || memchr::memchr(b'\\', link).is_none() {
+            return self.rewrite.put_link(link, self.form.amp(), out);
+        }
+        self.put_escaped(link, out).is_some()
+    }
+
+    /// A JSON string with escapes: it means what it decodes to, so that is what is rewritten.
+    fn put_escaped(&self, link: &[u8], out: &mut Vec<u8>) -> Option<()> {
+        let quoted = [b"\"", link, b"\""].concat();
+        let decoded: String = serde_json::from_slice(&quoted).ok()?;
+        let mut rewritten = Vec::with_capacity(link.len());
+        if !self
+            .rewrite
+            .put_link(decoded.as_bytes(), self.form.amp(), &mut rewritten)
+        {
+            return None;
+        }
+        let encoded = serde_json::to_vec(&String::from_utf8(rewritten).ok()?).ok()?;
+        out.extend_from_slice(&encoded[1..encoded.len() - 1]);
+        Some(())
+    }
+}
+
+enum Look {
+    Elsewhere,
+    /// It goes on in the next chunk.
+    Cut,
+    Text {
+        end: usize,
+    },
+}
+
+enum End {
+    At(usize),
+    /// A colon behind it says that it is a key.
+    OfKey,
+    Unseen,
+}
+
+/// Where a JSON string ends, and whether it is a value.
+fn end_of_value(text: &[u8], is_last: bool) -> End {
+    let mut at = 0;
+    while let Some(found) = memchr::memchr2(b'"', b'\\', text.get(at..).unwrap_or_default()) {
+        let end = at + found;
+        if text[end] == b'\\' {
+            at = end + 2;
+            continue;
+        }
+        return match text[end + 1..]
+            .iter()
+            .find(|byte| !byte.is_ascii_whitespace())
+        {
+            Some(b':') => End::OfKey,
+            Some(_) => End::At(end),
+            None if is_last => End::At(end),
+            None => End::Unseen,
+        };
+    }
+    End::Unseen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_media_type_says_where_links_may_stand() {
+        for (content_type, form) in [
+            ("application/json", Some(Form::Json)),
+            ("application/geo+json; charset=utf-8", Some(Form::Json)),
+            ("Application/JSON", Some(Form::Json)),
+            ("application/vnd.ogc.wms_xml", Some(Form::Xml)),
+            ("text/xml", Some(Form::Xml)),
+            ("application/problem+json", Some(Form::Json)),
+            ("image/tiff", None),
+            ("text/csv", None),
+            ("application/octet-stream", None),
+            ("json", None),
+            ("", None),
+        ] {
+            assert_eq!(Form::of(content_type), form, "{content_type}");
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! Links in headers and bodies, whole and in chunks.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+
+fn links() -> Arc<Links> {
+    let also = ["https://link.planet.com".to_owned()];
+    let mounts = ["/", "/tiles", "/sentinel-hub"].map(|mount| Mount::parse(mount).unwrap());
+    let linked = |name, url, also_known_as, mount| Linked {
+        name,
+        url,
+        also_known_as,
+        mount,
+    };
+    let upstreams = [
+        linked("planet", "https://api.planet.com", &also[..], &mounts[0]),
+        linked("tiles", "https://tiles.planet.com", &[], &mounts[1]),
+        linked(
+            "sentinel-hub",
+            "https://services.sentinel-hub.com/",
+            &[],
+            &mounts[2],
+        ),
+    ];
+    Arc::new(Links::new("http://guard:8080/", &upstreams).unwrap())
+}
+
+fn rewrite() -> Rewrite {
+    links().in_answer_of("planet", None)
+}
+
+fn body(rewrite: &Rewrite, form: Form, text: &str) -> String {
+    String::from_utf8(rewrite.body(form, text.as_bytes())).unwrap()
+}
+
+fn json(text: &str) -> String {
+    body(&rewrite(), Form::Json, text)
+}
+
+#[test]
+fn values_that_begin_with_a_known_origin_lead_to_its_mount() {
+    for (text, expected) in [
+        (
+            r#"{"_self": "https://api.planet.com/data/v1/x?b=%7e&a=1"}"#,
+            r#"{"_self": "http://guard:8080/data/v1/x?b=%7e&a=1"}"#,
+        ),
+        (
+            r#"["https://link.planet.com/basemaps/v1/full","HTTPS://API.PLANET.COM:443/y"]"#,
+            r#"["http://guard:8080/basemaps/v1/full","http://guard:8080/y"]"#,
+        ),
+        (
+            r#"{"quads":"https://api.planet.com/q?bbox={lx},{ly},{ux},{uy}"}"#,
+            r#"{"quads":"http://guard:8080/q?bbox={lx},{ly},{ux},{uy}"}"#,
+        ),
+        (
+            r#"{"tiles":"https://tiles{0-3}.planet.com/gmap/{z}/{x}/{y}.png"}"#,
+            r#"{"tiles":"http://guard:8080/tiles/gmap/{z}/{x}/{y}.png"}"#,
+        ),
+        (
+            r#"{"next":"https:\/\/services.sentinel-hub.com\/catalog\/v1?a=1\u0026b=2"}"#,
+            r#"{"next":"http://guard:8080/sentinel-hub/catalog/v1?a=1&b=2"}"#,
+        ),
+        (r#""https://api.planet.com""#, r#""http://guard:8080""#),
+    ] {
+        assert_eq!(json(text), expected);
+    }
+}
+
+#[test]
+fn what_is_no_link_of_ours_is_left_byte_for_byte() {
+    for text in [
+        r#"{"a":"see https://api.planet.com/x"}"#,
+        r#"{"a":"say \"https://api.planet.com/x\" twice"}"#,
+        r#"{"https://api.planet.com/x" : 1}"#,
+        r#"{"a":"https://api.planet.com.evil.org/x"}"#,
+        r#"{"a":"https://api.planet.com@evil.org/x"}"#,
+        r#"{"a":"https:\/\/evil.org\/x"}"#,
+        r#"{"a":"https://storage.googleapis.com/b/f?X-Goog-Signature=ab%2Fcd&u=https://api.planet.com"}"#,
+        r#"{"a":"https://api.planet.com"#,
+        "not json \"http",
+        "",
+    ] {
+        assert_eq!(json(text), text);
+    }
+}
+
+#[test]
+fn upstreams_on_one_origin_are_told_apart_by_their_path_then_by_who_answered() {
+    let mounts = ["/", "/tiles", "/eu"].map(|mount| Mount::parse(mount).unwrap());
+    let url = ["http://sim:9", "http://sim:9", "http://sim:9/eu-central"];
+    let names = ["planet", "tiles", "eu"];
+    let linked: Vec<Linked<'_>> = (0..3)
+        .map(|at| Linked {
+            name: names[at],
+            url: url[at],
+            also_known_as: &[],
+            mount: &mounts[at],
+        })
+        .collect();
+    let links = Arc::new(Links::new("https://guard", &linked).unwrap());
+    for (answered, url, expected) in [
+        ("planet", "http://sim:9/x", "https://guard/x"),
+        ("tiles", "http://sim:9/x", "https://guard/tiles/x"),
+        ("tiles", "http://sim:9/eu-central/x", "https://guard/eu/x"),
+        ("tiles", "/x", "https://guard/tiles/x"),
+        ("eu", "/eu-central/x", "https://guard/eu/x"),
+    ] {
+        let location = links.in_answer_of(answered, None).location(url);
+        assert_eq!(
+            location.as_deref(),
+            Some(expected),
+            "{url} in an answer of {answered}"
+        );
+    }
+}
+
+#[test]
+fn a_location_is_rewritten_even_when_relative_to_its_host() {
+    for (value, expected) in [
+        (
+            "https://api.planet.com/x?token=a.b",
+            Some("http://guard:8080/x?token=a.b"),
+        ),
+        ("//api.planet.com/x", Some("http://guard:8080/x")),
+        ("/compute/ops", Some("http://guard:8080/compute/ops")),
+        ("next?page=2", None),
+        ("https://storage.googleapis.com/b?sig=1", None),
+        ("//evil.org/x", None),
+        ("", None),
+    ] {
+        assert_eq!(rewrite().location(value).as_deref(), expected, "{value}");
+    }
+}
+
+#[test]
+fn each_reference_of_a_link_header_is_rewritten() {
+    let value = r#"<https://api.planet.com/a?p=2>; rel="next"; title="a <https://api.planet.com> \" b", </c>;rel=x"#;
+    let expected = r#"<http://guard:8080/a?p=2>; rel="next"; title="a <https://api.planet.com> \" b", <http://guard:8080/c>;rel=x"#;
+    assert_eq!(rewrite().link_header(value).as_deref(), Some(expected));
+    assert_eq!(
+        rewrite().link_header("<https://evil.org/a>; rel=next"),
+        None
+    );
+    assert_eq!(rewrite().link_header("<https://api.planet.com/a"), None);
+}
+
+#[test]
+fn planets_key_never_reaches_a_caller() {
+    let hidden = HiddenKey::new(Some("PLAK1"), Some("mine"));
+    let rewrite = links().in_answer_of("planet", Some(hidden));
+    let text = r#"{"full":"https://link.planet.com/q?api_key=PLAK1","hook":"https://h.org/?api_key=theirs","note":"use PLAK1"}"#;
+    let expected = r#"{"full":"http://guard:8080/q?api_key=mine","hook":"https://h.org/?api_key=theirs","note":"use mine"}"#;
+    assert_eq!(body(&rewrite, Form::Json, text), expected);
+    let location = rewrite.location("https://storage.googleapis.com/x?k=PLAK1");
+    assert_eq!(
+        location.as_deref(),
+        Some("https://storage.googleapis.com/x?k=mine")
+    );
+}
+
+#[test]
+fn capabilities_documents_are_rewritten_in_attributes_and_text() {
+    let text = r#"<a xlink:href="https://tiles.planet.com/t?x=1&amp;api_key=P&amp;y=2" b='https://api.planet.com/c'><U>https://api.planet.com/u</U><V>see https://api.planet.com</V></a>"#;
+    let expected = r#"<a xlink:href="http://guard:8080/tiles/t?x=1&amp;y=2" b='http://guard:8080/c'><U>http://guard:8080/u</U><V>see https://api.planet.com</V></a>"#;
+    let rewrite = links().in_answer_of("tiles", Some(HiddenKey::new(None, None)));
+    assert_eq!(body(&rewrite, Form::Xml, text), expected);
+}
+
+#[test]
+fn no_more_than_one_link_is_held_back() {
+    let mut rewriter = rewrite().streaming(Form::Json);
+    let mut out = Vec::new();
+    rewriter.push(b"[\"https://api.planet.com/", &mut out);
+    assert_eq!(out, b"[");
+    rewriter.push("x".repeat(20 * 1024).as_bytes(), &mut out);
+    assert!(out.starts_with(b"[\"https://api.planet.com/xxx"));
+    assert_eq!(out.len(), 25 + 20 * 1024);
+}
+
+/// JSON with links, near-links, keys, escapes and Planet's key in all places.
+fn document() -> impl Strategy<Value = Value> {
+    let text = prop_oneof![
+        "https?://(api|link|tiles[0-3])\\.planet\\.com[/?#][a-z&=/?{}\"\\\\]{0,12}",
+        "https://(api\\.planet\\.com\\.evil|evil)\\.org/[a-z]{0,4}",
+        "https://api.planet.com/x\\?a=1&api_key=PLAK1(&b=2)?",
+        "[\"\\\\a-z:/\u{e9}]{0,8}",
+        Just("say \"https://api.planet.com/x\"".to_owned()),
+        Just("PLAPLAK1PLAK".to_owned()),
+    ];
+    let leaf = prop_oneof![
+        text.clone().prop_map(Value::from),
+        Just(json!(1.5)),
+        Just(Value::Null)
+    ];
+    leaf.prop_recursive(4, 24, 4, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(text.clone(), inner, 0..4)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+fn in_chunks(rewrite: Rewrite, text: &[u8], sizes: &[usize]) -> Vec<u8> {
+    let mut rewriter = rewrite.streaming(Form::Json);
+    let mut out = Vec::new();
+    let mut rest = text;
+    for size in sizes.iter().cycle() {
+        let (chunk, behind) = rest.split_at((*size).min(rest.len()));
+        rewriter.push(chunk, &mut out);
+        rest = behind;
+        if rest.is_empty() {
+            break;
+        }
+    }
+    rewriter.finish(&mut out);
+    out
+}
+
+/// The same rule, applied to the parsed value instead of to its bytes.
+fn expected(value: &Value, rewrite: &Rewrite) -> Value {
+    match value {
+        Value::String(text) => {
+            let mut link = Vec::new();
+            if rewrite.put_link(text.as_bytes(), b"&", &mut link) {
+                Value::String(String::from_utf8(link).unwrap())
+            } else {
+                value.clone()
+            }
+        }
+        Value::Array(items) => items.iter().map(|item| expected(item, rewrite)).collect(),
+        Value::Object(members) => {
+            let members = members
+                .iter()
+                .map(|(key, item)| (key.clone(), expected(item, rewrite)));
+            Value::Object(members.collect())
+        }
+        _ => value.clone(),
+    }
+}
+
+proptest! {
+    #[test]
+    fn exactly_the_values_that_are_links_change(document in document(), pretty: bool) {
+        let text = if pretty { serde_json::to_vec_pretty(&document) } else { serde_json::to_vec(&document) };
+        let hidden = HiddenKey::new(None, Some("mine"));
+        let rewrite = links().in_answer_of("planet", Some(hidden));
+        let rewritten: Value = serde_json::from_slice(&rewrite.body(Form::Json, &text.unwrap())).unwrap();
+        prop_assert_eq!(rewritten, expected(&document, &rewrite));
+    }
+
+    #[test]
+    fn chunks_make_no_difference(document in document(), sizes in prop::collection::vec(1_usize..9, 1..6)) {
+        let text = serde_json::to_vec(&document).unwrap();
+        for hidden in [None, Some(HiddenKey::new(Some("PLAK1"), None))] {
+            let rewrite = links().in_answer_of("planet", hidden);
+            let whole = rewrite.body(Form::Json, &text);
+            prop_assert_eq!(in_chunks(rewrite, &text, &sizes), whole);
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_json_come_through_in_chunks_as_whole(
+        text in prop::collection::vec(prop::sample::select(&b"\"\\htps:/ ,x>"[..]), 0..80),
+        sizes in prop::collection::vec(1_usize..9, 1..6),
+    ) {
+        prop_assert_eq!(in_chunks(rewrite(), &text, &sizes), text);
+    }
+}
