@@ -175,3 +175,60 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
         patient.poll_stall(polled, cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    const LIMITS: Limits = Limits {
+        max_connections: 1,
+        header_timeout: Duration::from_millis(1),
+        max_header_bytes: 8192,
+        idle_timeout: Duration::from_hours(1),
+        stall_timeout: Duration::from_millis(1),
+        drain_timeout: Duration::ZERO,
+    };
+    const SOON: Duration = Duration::from_millis(50);
+
+    #[tokio::test]
+    async fn a_new_connection_owes_a_head_and_a_served_one_may_rest() {
+        let activity = Activity::default();
+        activity.overdue(LIMITS).await;
+
+        let request = activity.request();
+        assert!(
+            timeout(SOON, activity.overdue(LIMITS)).await.is_err(),
+            "under way"
+        );
+        drop(request);
+        assert!(
+            timeout(SOON, activity.overdue(LIMITS)).await.is_err(),
+            "resting"
+        );
+
+        activity.hear();
+        activity.overdue(LIMITS).await;
+    }
+
+    #[tokio::test]
+    async fn a_client_that_takes_nothing_is_given_up() {
+        let (ours, _theirs) = tokio::io::duplex(4);
+        let mut patient = Patient::new(ours, Activity::default(), LIMITS.stall_timeout);
+        let error = patient.write_all(b"more than fits").await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn what_comes_in_is_heard_and_passed_on() {
+        let (ours, mut theirs) = tokio::io::duplex(64);
+        let activity = Activity::default();
+        drop(activity.request());
+        let mut patient = Patient::new(ours, activity.clone(), LIMITS.stall_timeout);
+        theirs.write_all(b"GET").await.unwrap();
+        let mut read = [0; 3];
+        patient.read_exact(&mut read).await.unwrap();
+        assert_eq!(&read, b"GET");
+        activity.overdue(LIMITS).await;
+    }
+}

@@ -66,3 +66,44 @@ fn certificates(pem: &[u8], what: &'static str) -> Result<Vec<CertificateDer<'st
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CA: &[u8] = include_bytes!("../../tests/tls/ca.pem");
+    const CERTIFICATE: &[u8] = include_bytes!("../../tests/tls/localhost.pem");
+    const KEY: &[u8] = include_bytes!("../../tests/tls/localhost.key");
+
+    #[test]
+    fn both_protocols_are_offered_newest_first() {
+        let config = server_config(CERTIFICATE, KEY, Some(CA)).unwrap();
+        assert_eq!(
+            config.alpn_protocols,
+            [b"h2".to_vec(), b"http/1.1".to_vec()]
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_named() {
+        for (certificate, key, ca, sentence) in [
+            (&b""[..], KEY, None, "the certificate holds no certificate"),
+            (
+                CERTIFICATE,
+                b"",
+                None,
+                "the private key is not readable as PEM",
+            ),
+            (
+                CERTIFICATE,
+                KEY,
+                Some(&b""[..]),
+                "the client CA holds no certificate",
+            ),
+            (CA, KEY, None, "the certificate and its key cannot be used"),
+        ] {
+            let error = server_config(certificate, key, ca).unwrap_err();
+            assert_eq!(error.to_string(), sentence);
+        }
+    }
+}

@@ -136,3 +136,158 @@ fn is_h2c(value: &[u8]) -> bool {
 fn count(headers: &HeaderMap, name: &HeaderName) -> usize {
     headers.get_all(name).iter().count()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Request;
+
+    fn parts(method: &str, uri: &str, headers: &[(&str, &str)]) -> Parts {
+        let mut request = Request::builder().method(method).uri(uri);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(()).unwrap().into_parts().0
+    }
+
+    fn own() -> Vec<Authority> {
+        vec!["guard.example:8080".parse().unwrap()]
+    }
+
+    const HOST_OK: (&str, &str) = ("host", "anything.example");
+
+    #[test]
+    fn an_ordinary_request_passes_and_loses_what_was_the_connections() {
+        let mut request = parts(
+            "POST",
+            "/api/v1/process?a=b",
+            &[
+                HOST_OK,
+                ("connection", "x-hop"),
+                ("x-hop", "1"),
+                ("expect", "100-Continue"),
+                ("upgrade", "h2c"),
+                ("content-type", "application/json"),
+            ],
+        );
+        assert_eq!(admit(&mut request, &own()), Ok(()));
+        let mut left: Vec<_> = request.headers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["content-type", "host"]);
+    }
+
+    #[test]
+    fn what_two_servers_could_read_differently_is_refused() {
+        let twice = |name: &'static str| Unforwardable::Repeated {
+            name: HeaderName::from_static(name),
+        };
+        let replaced = |name: &'static str| Unforwardable::Override {
+            name: HeaderName::from_static(name),
+        };
+        for (method, headers, refusal) in [
+            (
+                "CONNECT",
+                vec![HOST_OK],
+                Unforwardable::Method {
+                    method: Method::CONNECT,
+                },
+            ),
+            (
+                "TRACE",
+                vec![HOST_OK],
+                Unforwardable::Method {
+                    method: Method::TRACE,
+                },
+            ),
+            ("GET", vec![], Unforwardable::Host),
+            ("GET", vec![HOST_OK, HOST_OK], twice("host")),
+            (
+                "GET",
+                vec![HOST_OK, ("authorization", "a"), ("authorization", "b")],
+                twice("authorization"),
+            ),
+            (
+                "GET",
+                vec![HOST_OK, ("content-type", "a/b"), ("content-type", "c/d")],
+                twice("content-type"),
+            ),
+            (
+                "GET",
+                vec![HOST_OK, ("x-http-method-override", "POST")],
+                replaced("x-http-method-override"),
+            ),
+            (
+                "GET",
+                vec![HOST_OK, ("x-original-url", "/free")],
+                replaced("x-original-url"),
+            ),
+            (
+                "GET",
+                vec![HOST_OK, ("upgrade", "websocket")],
+                Unforwardable::Upgrade,
+            ),
+            (
+                "GET",
+                vec![HOST_OK, ("expect", "a-miracle")],
+                Unforwardable::Expectation,
+            ),
+        ] {
+            let mut request = parts(method, "/data/v1", &headers);
+            assert_eq!(admit(&mut request, &own()), Err(refusal), "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn a_target_with_an_authority_must_be_ours() {
+        for (uri, host, passes) in [
+            (
+                "http://guard.example:8080/a",
+                Some("guard.example:8080"),
+                true,
+            ),
+            (
+                "http://GUARD.example:8080/a",
+                Some("guard.example:8080"),
+                true,
+            ),
+            ("http://guard.example:8080/a", None, true),
+            ("http://guard.example:8080/a", Some("other.example"), false),
+            ("http://api.planet.com/a", Some("api.planet.com"), false),
+            ("http://user@guard.example:8080/a", None, false),
+        ] {
+            let headers: Vec<_> = host.iter().map(|host| ("host", *host)).collect();
+            let mut request = parts("GET", uri, &headers);
+            assert_eq!(
+                admit(&mut request, &own()).is_ok(),
+                passes,
+                "{uri} {host:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn in_http2_the_authority_is_the_host_and_may_be_any_name_but_not_two() {
+        for (host, passes) in [
+            (None, true),
+            (Some("lb.example"), true),
+            (Some("b.example"), false),
+        ] {
+            let headers: Vec<_> = host.iter().map(|host| ("host", *host)).collect();
+            let mut request = parts("GET", "https://lb.example/a", &headers);
+            request.version = Version::HTTP_2;
+            assert_eq!(admit(&mut request, &own()).is_ok(), passes, "{host:?}");
+        }
+    }
+
+    #[test]
+    fn a_target_that_is_no_path_is_refused() {
+        for uri in ["*", "guard.example:8080"] {
+            let mut request = parts("OPTIONS", uri, &[HOST_OK]);
+            assert_eq!(
+                admit(&mut request, &own()),
+                Err(Unforwardable::Target),
+                "{uri}"
+            );
+        }
+    }
+}

@@ -87,3 +87,91 @@ async fn gather(mut body: Body, max: usize) -> Result<Bytes, CollectError> {
     }
     Ok(gathered.freeze())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::upstream::body::full;
+    use futures_util::stream;
+    use http_body::Frame;
+    use http_body_util::StreamBody;
+
+    const LONG: Duration = Duration::from_mins(1);
+
+    /// A body of unknown length, in the pieces given.
+    fn pieces(
+        pieces: impl IntoIterator<Item = Result<&'static [u8], BodyError>, IntoIter: Send + 'static>,
+    ) -> Body {
+        let frames = pieces
+            .into_iter()
+            .map(|piece| piece.map(|data| Frame::data(Bytes::from_static(data))));
+        Body::new(StreamBody::new(stream::iter(frames)))
+    }
+
+    #[tokio::test]
+    async fn a_body_up_to_the_limit_is_read_whole() {
+        let read = collect(pieces([Ok(b"abc".as_slice()), Ok(b""), Ok(b"de")]), 5, LONG).await;
+        assert_eq!(read.unwrap(), "abcde");
+        assert_eq!(collect(full("abcde"), 5, LONG).await.unwrap(), "abcde");
+        assert_eq!(
+            collect(crate::upstream::empty(), 0, LONG).await.unwrap(),
+            ""
+        );
+    }
+
+    #[tokio::test]
+    async fn one_byte_more_is_refused_announced_or_not() {
+        for body in [full("abcdef"), pieces([Ok(b"abc".as_slice()), Ok(b"def")])] {
+            let refusal = collect(body, 5, LONG).await.unwrap_err();
+            assert!(
+                matches!(refusal, CollectError::TooLarge { max: 5 }),
+                "{refusal}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn an_endless_body_is_left_at_the_limit() {
+        let endless = pieces(std::iter::repeat_with(|| Ok([b'x'; 1024].as_slice())));
+        let refusal = collect(endless, 1 << 20, LONG).await.unwrap_err();
+        assert!(
+            matches!(refusal, CollectError::TooLarge { .. }),
+            "{refusal}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_body_that_breaks_off_or_never_comes_has_an_error_of_its_own() {
+        let broken = pieces([
+            Ok(b"ab".as_slice()),
+            Err(BodyError::Stalled { waited: LONG }),
+        ]);
+        let truncated = collect(broken, 5, LONG).await.unwrap_err();
+        assert!(
+            matches!(truncated, CollectError::Truncated(_)),
+            "{truncated}"
+        );
+
+        let never = Body::new(StreamBody::new(stream::pending()));
+        let late = collect(never, 5, Duration::from_millis(1))
+            .await
+            .unwrap_err();
+        assert!(matches!(late, CollectError::TimedOut { .. }), "{late}");
+    }
+
+    #[tokio::test]
+    async fn a_compressed_request_is_refused_unread() {
+        for (coding, compressed) in [
+            ("gzip", true),
+            ("identity, Br", true),
+            ("identity", false),
+            ("", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_ENCODING, coding.parse().unwrap());
+            let read = collect_request(&headers, full("x"), 5, LONG).await;
+            let refused = matches!(read, Err(CollectError::Compressed { .. }));
+            assert_eq!(refused, compressed, "{coding}");
+        }
+    }
+}

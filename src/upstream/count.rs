@@ -75,3 +75,63 @@ impl Drop for CountedBody {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::upstream::body::{empty, full};
+    use futures_util::{StreamExt, stream};
+    use http_body_util::{BodyExt, StreamBody};
+    use std::sync::mpsc;
+
+    fn counting(body: Body) -> (Body, mpsc::Receiver<Passed>) {
+        let (sender, receiver) = mpsc::channel();
+        (
+            counted(body, move |passed| sender.send(passed).unwrap()),
+            receiver,
+        )
+    }
+
+    #[tokio::test]
+    async fn a_body_read_to_its_end_is_whole() {
+        for (body, bytes) in [(full("abcde"), 5), (empty(), 0)] {
+            let (mut body, reports) = counting(body);
+            while body.frame().await.is_some() {}
+            drop(body);
+            let bytes = ByteCount(bytes);
+            assert_eq!(
+                reports.iter().collect::<Vec<_>>(),
+                [Passed { bytes, whole: true }]
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_left_early_reports_what_had_passed() {
+        let frames = stream::iter(["abc", "de"]).map(|data| Ok(Frame::data(Bytes::from(data))));
+        let (mut body, reports) = counting(Body::new(StreamBody::new(frames)));
+        body.frame().await.unwrap().unwrap();
+        drop(body);
+        let bytes = ByteCount(3);
+        assert_eq!(
+            reports.iter().collect::<Vec<_>>(),
+            [Passed {
+                bytes,
+                whole: false
+            }]
+        );
+    }
+
+    #[test]
+    fn a_body_never_read_reports_too() {
+        let (body, reports) = counting(full("abc"));
+        drop(body);
+        assert_eq!(
+            reports.recv(),
+            Ok(Passed {
+                bytes: ByteCount(0),
+                whole: false
+            })
+        );
+    }
+}

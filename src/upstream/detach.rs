@@ -69,3 +69,46 @@ impl Drop for Counted {
         self.0.0.send_modify(|under_way| *under_way -= 1);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::oneshot;
+
+    #[tokio::test]
+    async fn an_exchange_goes_on_when_nobody_waits_for_it() {
+        let exchanges = Exchanges::default();
+        let (answer, answered) = oneshot::channel();
+        let (done, booked) = oneshot::channel();
+        let waiting = exchanges.detach(async move {
+            let answer: u32 = answered.await.unwrap();
+            done.send(answer).unwrap();
+        });
+        drop(waiting);
+        assert_eq!(exchanges.under_way(), 1);
+        answer.send(7).unwrap();
+        exchanges.finished().await;
+        assert_eq!(booked.await, Ok(7));
+        assert_eq!(exchanges.under_way(), 0);
+    }
+
+    #[tokio::test]
+    async fn its_result_comes_back_to_who_waits() {
+        assert_eq!(Exchanges::default().detach(async { 7 }).await, 7);
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "in the exchange")]
+    async fn its_panic_goes_on_where_it_is_awaited() {
+        Exchanges::default()
+            .detach(async { panic!("in the exchange") })
+            .await
+    }
+
+    #[tokio::test]
+    async fn a_panic_ends_it_all_the_same() {
+        let exchanges = Exchanges::default();
+        drop(exchanges.detach(async { panic!("unseen") }));
+        exchanges.finished().await;
+    }
+}

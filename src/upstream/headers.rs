@@ -114,3 +114,119 @@ fn append(headers: &mut HeaderMap, name: HeaderName, entry: &str) {
         headers.append(name, value);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    fn all<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a str> {
+        let values = headers.get_all(name).iter();
+        values.map(|value| value.to_str().unwrap()).collect()
+    }
+
+    const ARRIVAL: Arrival = Arrival {
+        peer: SocketAddr::new(
+            std::net::IpAddr::V4(std::net::Ipv4Addr::new(10, 1, 2, 3)),
+            5000,
+        ),
+        secure: true,
+    };
+
+    #[test]
+    fn what_concerns_one_connection_and_what_it_names_goes() {
+        let mut sent = headers(&[
+            ("connection", "close, X-Secret-Hop"),
+            ("connection", " ,te,\"no name\""),
+            ("x-secret-hop", "1"),
+            ("keep-alive", "timeout=5"),
+            ("proxy-authorization", "Basic x"),
+            ("proxy-connection", "keep-alive"),
+            ("te", "trailers"),
+            ("trailer", "X-Sum"),
+            ("transfer-encoding", "chunked"),
+            ("upgrade", "h2c"),
+            ("accept-encoding", "gzip"),
+            ("content-encoding", "gzip"),
+            ("range", "bytes=0-9"),
+            ("if-none-match", "\"a\""),
+        ]);
+        drop_hop_by_hop(&mut sent);
+        let mut left: Vec<_> = sent.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(
+            left,
+            [
+                "accept-encoding",
+                "content-encoding",
+                "if-none-match",
+                "range"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_forwarded_request_says_where_it_came_from_and_keeps_our_words_to_ourselves() {
+        let mut sent = headers(&[
+            ("host", "guard.example"),
+            ("x-forwarded-for", "192.0.2.1"),
+            ("x-forwarded-proto", "ftp"),
+            ("x-forwarded-host", "evil.example"),
+            ("forwarded", "for=192.0.2.1"),
+            ("via", "1.1 lb"),
+            ("quota-guard-dry-run", "1"),
+            ("quota-guard-max", "pu=1"),
+            ("idempotency-key", "k"),
+        ]);
+        prepare_request(&mut sent, Some(ARRIVAL), Version::HTTP_2);
+        assert_eq!(all(&sent, "x-forwarded-for"), ["192.0.2.1", "10.1.2.3"]);
+        assert_eq!(all(&sent, "x-forwarded-proto"), ["https"]);
+        assert_eq!(all(&sent, "x-forwarded-host"), ["guard.example"]);
+        assert_eq!(all(&sent, "via"), ["1.1 lb", "2.0 quota-guard"]);
+        for gone in [
+            "host",
+            "forwarded",
+            "quota-guard-dry-run",
+            "quota-guard-max",
+            "idempotency-key",
+        ] {
+            assert!(!sent.contains_key(gone), "{gone}");
+        }
+    }
+
+    #[test]
+    fn a_request_of_the_guards_own_is_not_dressed_as_forwarded() {
+        let mut sent = headers(&[("host", "x"), ("accept", "*/*")]);
+        prepare_request(&mut sent, None, Version::HTTP_11);
+        assert_eq!(sent, headers(&[("accept", "*/*")]));
+    }
+
+    #[test]
+    fn an_answer_keeps_its_own_headers_and_cannot_speak_for_the_guard() {
+        let mut answer = headers(&[
+            ("content-length", "7"),
+            ("content-encoding", "gzip"),
+            ("etag", "\"a\""),
+            ("x-processunits", "0.67"),
+            ("connection", "keep-alive"),
+            ("alt-svc", "h3=\":443\""),
+            ("quota-guard-charge", "pu=0"),
+        ]);
+        prepare_response(&mut answer, Version::HTTP_11);
+        let kept = [
+            ("content-length", "7"),
+            ("content-encoding", "gzip"),
+            ("etag", "\"a\""),
+            ("x-processunits", "0.67"),
+            ("via", "1.1 quota-guard"),
+        ];
+        assert_eq!(answer, headers(&kept));
+    }
+}

@@ -13,6 +13,8 @@ mod links;
 mod pool;
 mod progress;
 mod target;
+#[cfg(test)]
+mod tests;
 
 pub use admit::{Unforwardable, admit};
 pub use body::{Body, BodyError, empty, from_wire, full};

@@ -61,3 +61,29 @@ impl HttpBody for Watched {
         self.inner.size_hint()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::upstream::body::{empty, full};
+    use futures_util::FutureExt;
+    use http_body_util::BodyExt;
+
+    #[tokio::test]
+    async fn each_piece_is_a_move_and_the_end_is_none() {
+        let (request, mut progress) = watch_progress(Request::new(full("abc")));
+        assert!(progress.moved().now_or_never().is_none());
+        let mut body = request.into_body();
+        body.frame().await.unwrap().unwrap();
+        assert!(progress.moved().now_or_never().is_some());
+        assert!(progress.moved().now_or_never().is_none());
+        drop(body);
+        assert!(progress.moved().now_or_never().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_request_without_a_body_never_moves() {
+        let (_, mut progress) = watch_progress(Request::new(empty()));
+        assert!(progress.moved().now_or_never().is_none());
+    }
+}
