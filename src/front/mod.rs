@@ -6,6 +6,8 @@
 mod connection;
 mod layers;
 mod patience;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 use std::net::SocketAddr;

@@ -102,7 +102,7 @@ mod tests {
     async fn its_panic_goes_on_where_it_is_awaited() {
         Exchanges::default()
             .detach(async { panic!("in the exchange") })
-            .await
+            .await;
     }
 
     #[tokio::test]

@@ -71,7 +71,7 @@ async fn read(answer: Response<Body>) -> Result<Bytes, BodyError> {
         .into_body()
         .collect()
         .await
-        .map(|body| body.to_bytes())
+        .map(http_body_util::Collected::to_bytes)
 }
 
 #[tokio::test]
@@ -113,9 +113,9 @@ async fn a_connection_that_is_not_made_in_time_never_left() {
 
 #[tokio::test]
 async fn an_upstream_that_keeps_silent_may_have_acted() {
-    let (heard, hears) = tokio::sync::oneshot::channel();
+    let (tell, head) = tokio::sync::oneshot::channel();
     let base = upstream(async move |mut stream| {
-        heard.send(read_head(&mut stream).await).unwrap();
+        tell.send(read_head(&mut stream).await).unwrap();
         assert_eq!(
             stream.read(&mut [0]).await.unwrap(),
             0,
@@ -132,7 +132,7 @@ async fn an_upstream_that_keeps_silent_may_have_acted() {
         matches!(outcome, Err(SendError::Unanswered { .. })),
         "{outcome:?}"
     );
-    assert!(hears.await.unwrap().starts_with("GET /a?b=c HTTP/1.1\r\n"));
+    assert!(head.await.unwrap().starts_with("GET /a?b=c HTTP/1.1\r\n"));
 }
 
 #[tokio::test]
@@ -249,9 +249,9 @@ async fn a_connection_is_used_again() {
 
 /// What an upstream reads when `request` is sent.
 async fn wire_form(make: impl FnOnce(&Base) -> Request<Body>) -> String {
-    let (heard, hears) = tokio::sync::oneshot::channel();
+    let (tell, head) = tokio::sync::oneshot::channel();
     let base = upstream(async move |mut stream| {
-        heard.send(read_head(&mut stream).await).unwrap();
+        tell.send(read_head(&mut stream).await).unwrap();
         stream
             .write_all(b"HTTP/1.1 204 No Content\r\n\r\n")
             .await
@@ -259,8 +259,7 @@ async fn wire_form(make: impl FnOnce(&Base) -> Request<Body>) -> String {
     })
     .await;
     pool().send(make(&base), LIMITS).await.unwrap();
-    hears
-        .await
+    head.await
         .unwrap()
         .replace(base.authority().as_str(), "UPSTREAM")
 }
