@@ -319,3 +319,180 @@ fn rising(alerts: Vec<Percent>, here: &Path) -> Result<Vec<Percent>, Fault> {
     }
     Ok(alerts)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{assert_refused, policy, read};
+    use super::*;
+
+    fn budget(rest: &str) -> String {
+        format!("[[budgets]]\nname = \"b\"\nunit = \"pu\"\n{rest}")
+    }
+
+    #[test]
+    fn a_budget_is_read_whole() {
+        let policy = policy(
+            "[[budgets]]\nname = \"b\"\nunit = \"aum\"\nlimit = 0.25\nwindow = \"month\"\n\
+             timezone = \"Europe/Berlin\"\nper = [\"key\", \"team\"]\non_breach = \"reject\"\n\
+             status = 429\nalerts = [50, 90, 100, 120]\nmatch = { teams = [\"forest\"] }\n",
+        );
+        let budget = policy.budget("b").unwrap();
+        assert_eq!(budget.limit(), Amount::from_micros(250_000));
+        assert_eq!(budget.window().zone.iana_name(), Some("Europe/Berlin"));
+        assert_eq!(
+            budget.per().iter().copied().collect::<Vec<_>>(),
+            [Dimension::Team, Dimension::Key]
+        );
+        assert_eq!(budget.status().code(), 429);
+        assert_eq!(budget.alerts().last(), Some(&Percent(120)));
+        assert!(budget.is_enforced());
+    }
+
+    #[test]
+    fn a_limit_of_nothing_is_not_no_limit() {
+        let limited = policy(&budget("limit = 0\nwindow = \"day\""));
+        assert_eq!(limited.budget("b").unwrap().limit(), Some(Amount::ZERO));
+        assert!(limited.budget("b").unwrap().is_enforced());
+        let open = policy(&budget("window = \"day\""));
+        assert_eq!(open.budget("b").unwrap().limit(), None);
+        assert!(!open.budget("b").unwrap().is_enforced());
+    }
+
+    #[test]
+    fn limits_are_exact_amounts() {
+        assert_refused(&[
+            (
+                &budget("window = \"day\"\nlimit = -5"),
+                "-5",
+                "not a plain decimal",
+            ),
+            (
+                &budget("window = \"day\"\nlimit = 0.1234567"),
+                "0.1234567",
+                "6 decimals",
+            ),
+            (
+                &budget("window = \"day\"\nlimit = nan"),
+                "nan",
+                "not a plain decimal",
+            ),
+            (
+                &budget("window = \"day\"\nlimit = inf"),
+                "inf",
+                "not a plain decimal",
+            ),
+            (
+                &budget("window = \"day\"\nlimit = 1e300"),
+                "1e300",
+                "larger than",
+            ),
+            (
+                &budget("window = \"day\"\nlimit = \"5\""),
+                "\"5\"",
+                "cannot be a text",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn windows_and_zones_fit_together() {
+        assert_refused(&[
+            (
+                &budget("window = \"week\""),
+                "\"week\"",
+                "'week' is not a choice",
+            ),
+            (
+                &budget("window = { start = 2026-01-02T00:00:00Z, end = 2026-01-02T00:00:00Z }"),
+                "2026-01-02T00:00:00Z",
+                "not after its start",
+            ),
+            (
+                &budget("window = { start = 2026-01-02, end = 2027-01-01T00:00:00Z }"),
+                "2026-01-02",
+                "'2026-01-02' is not a moment",
+            ),
+            (
+                &budget("window = { start = 2026-01-02T00:00:00Z }"),
+                "{ start = 2026-01-02T00:00:00Z }",
+                "'end' is missing",
+            ),
+            (
+                &budget("window = \"day\"\ntimezone = \"Europe/Berln\""),
+                "\"Europe/Berln\"",
+                "unknown time zone 'Europe/Berln'",
+            ),
+            (
+                &budget("window = \"forever\"\ntimezone = \"UTC\""),
+                "\"UTC\"",
+                "alike in all time zones",
+            ),
+        ]);
+        let rule = read(&budget("window = \"day\"\ntimezone = \"Europe/Berln\"")).unwrap_err();
+        assert!(rule.to_string().contains("did you mean `Europe/Berlin`?"));
+    }
+
+    #[test]
+    fn what_would_do_nothing_is_refused() {
+        assert_refused(&[
+            (
+                &budget("window = \"day\"\non_breach = \"reject\""),
+                "\"reject\"",
+                "never breached",
+            ),
+            (
+                &budget("window = \"day\"\nstatus = 403"),
+                "403",
+                "never breached",
+            ),
+            (
+                &budget("window = \"day\"\nalerts = [90]"),
+                "[90]",
+                "never breached",
+            ),
+            (
+                &budget("window = \"day\"\nlimit = 1\non_breach = \"allow\"\nstatus = 402"),
+                "402",
+                "refuses nothing",
+            ),
+            (
+                &budget("window = \"day\"\n").replace("\"pu\"", "\"km2\""),
+                "\"km2\"",
+                "never charges km²",
+            ),
+        ]);
+        let charged = "[plan]\ncharges = [\"km2\"]\n".to_owned() + &budget("window = \"day\"\n");
+        assert!(read(&charged.replace("\"pu\"", "\"km2\"")).is_ok());
+    }
+
+    #[test]
+    fn lists_and_statuses_are_checked_item_by_item() {
+        let limited = |rest: &str| budget(&format!("window = \"day\"\nlimit = 1\n{rest}"));
+        assert_refused(&[
+            (
+                &limited("alerts = [90, 50]"),
+                "50",
+                "an alert cannot stand at 50",
+            ),
+            (&limited("alerts = [0]"), "0", "an alert cannot stand at 0"),
+            (&limited("alerts = [1001]"), "1001", "cannot stand at 1001"),
+            (
+                &limited("per = [\"team\", \"team\"]"),
+                "\"team\"",
+                "listed twice",
+            ),
+            (
+                &limited("per = [\"user\"]"),
+                "\"user\"",
+                "'user' is not a choice",
+            ),
+            (&limited("status = 500"), "500", "the status 500"),
+        ]);
+    }
+
+    #[test]
+    fn names_are_unique() {
+        let twice = budget("window = \"day\"\n") + &budget("window = \"year\"\n");
+        assert_refused(&[(&twice, "\"b\"", "a budget 'b' already")]);
+    }
+}

@@ -188,7 +188,13 @@ fn excerpt(shown: &str, line: usize, column: usize, length: usize, rule: &str) -
 }
 
 /// Keys whose value could be a secret that somebody wrote into the file by mistake.
-const MAY_HOLD_A_SECRET: [&str; 4] = ["api_key", "client_id", "client_secret", "sha256"];
+const MAY_HOLD_A_SECRET: [&str; 5] = [
+    "api_key",
+    "client_id",
+    "client_secret",
+    "credential",
+    "sha256",
+];
 
 /// The line without the texts behind such keys; every character keeps its column.
 fn mask(line: &str) -> String {
@@ -279,9 +285,9 @@ mod tests {
     fn secrets_are_not_shown() {
         for line in [
             r#"credential = { api_key = "PLAKsecret" }"#,
-            r#"api_key='PLAKsecret'"#,
+            "api_key='PLAKsecret'",
             r#"{ id = "a", sha256 = "PLAKsecret", expires = 1 }"#,
-            r#"client_secret = PLAKsecret"#,
+            "client_secret = PLAKsecret",
         ] {
             let shown = mask(line);
             assert!(!shown.contains("PLAK"), "{shown}");

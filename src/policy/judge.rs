@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::budgets::{Budget, Dimension};
-use super::matching::same_product;
 use super::products;
 use super::{Account, Caller, Claim, Policy};
 use crate::planet::Api;
@@ -20,8 +19,7 @@ pub struct Call<'a> {
 
 /// What stands in a partition for a call that names no product.
 const NO_PRODUCT: &str = "none";
-/// What stands there for a product that nobody has heard of: callers choose these texts, and must not
-/// be able to open a fresh budget with each new one.
+/// What stands there for a product that nobody has heard of.
 const OTHER_PRODUCT: &str = "other";
 
 impl Policy {
@@ -79,7 +77,7 @@ impl Policy {
             .flat_map(|budget| budget.matching().products().unwrap_or_default())
             .map(|name| &**name)
             .chain(products::KNOWN.iter().copied())
-            .find(|known| same_product(known, written))
+            .find(|known| products::same(known, written))
             .unwrap_or(OTHER_PRODUCT)
     }
 }
@@ -120,5 +118,203 @@ fn claim(budget: &Budget, partition: Arc<str>, window: Span, amount: Amount) -> 
         amount,
         limit: budget.limit(),
         enforced: budget.is_enforced(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{at, caller, policy, products};
+    use super::*;
+
+    const NOON: &str = "2026-11-22T12:00:00Z";
+
+    fn pu(whole: u64) -> Amounts {
+        Amounts::of(Unit::Pu, Amount::from_whole(whole).unwrap())
+    }
+
+    /// `budget/partition=amount` of each claim of agriculture's key.
+    fn claims(more: &str, api: Api, names: &[&str], totals: &Amounts, now: &str) -> Vec<String> {
+        let products = products(names);
+        let call = Call {
+            api,
+            products: &products,
+        };
+        policy(more)
+            .judge(&caller("agriculture", "ag-1"), call, totals, at(now))
+            .iter()
+            .map(|claim| {
+                let Account {
+                    budget, partition, ..
+                } = &claim.account;
+                format!("{budget}/{partition}={}", claim.amount)
+            })
+            .collect()
+    }
+
+    fn budget(name: &str, rest: &str) -> String {
+        format!("[[budgets]]\nname = \"{name}\"\nlimit = 100\nwindow = \"day\"\n{rest}\n")
+    }
+
+    #[test]
+    fn budgets_claim_what_is_counted_in_their_unit() {
+        let text = [
+            budget("b-pu", "unit = \"pu\""),
+            budget("c-calls", "unit = \"requests\""),
+            budget("a-aum", "unit = \"aum\""),
+        ]
+        .concat();
+        let of = |totals: &Amounts| claims(&text, Api::Process, &[], totals, NOON);
+        assert_eq!(of(&pu(7)), ["b-pu/=7", "c-calls/=1"]);
+        assert_eq!(of(&Amounts::default()), ["c-calls/=1"]);
+        assert_eq!(of(&pu(0)), ["c-calls/=1"], "nothing spent, nothing claimed");
+        let several = Amounts::of(Unit::Requests, Amount::from_whole(9).unwrap());
+        assert_eq!(of(&several), ["c-calls/=1"], "a request is one request");
+    }
+
+    #[test]
+    fn every_list_of_a_match_must_match() {
+        for (matching, api, names, touched) in [
+            ("{}", Api::Orders, &[][..], true),
+            ("{ teams = [\"agriculture\"] }", Api::Orders, &[], true),
+            ("{ teams = [\"forest\"] }", Api::Orders, &[], false),
+            ("{ keys = [\"fo-1\", \"ag-1\"] }", Api::Orders, &[], true),
+            ("{ keys = [\"unknown\"] }", Api::Orders, &[], false),
+            ("{ apis = [\"orders\"] }", Api::Process, &[], false),
+            (
+                "{ apis = [\"orders\"], teams = [\"forest\"] }",
+                Api::Orders,
+                &[],
+                false,
+            ),
+            (
+                "{ products = [\"PSScene\"] }",
+                Api::Orders,
+                &["psscene"],
+                true,
+            ),
+            (
+                "{ products = [\"PSScene\"] }",
+                Api::Orders,
+                &["dem", "PSScene"],
+                true,
+            ),
+            ("{ products = [\"PSScene\"] }", Api::Orders, &["dem"], false),
+            ("{ products = [\"PSScene\"] }", Api::Orders, &[], false),
+        ] {
+            let text = budget("b", &format!("unit = \"pu\"\nmatch = {matching}"));
+            let claims = claims(&text, api, names, &pu(1), NOON);
+            assert_eq!(!claims.is_empty(), touched, "{matching} {api} {names:?}");
+        }
+    }
+
+    #[test]
+    fn a_budget_is_kept_apart_by_what_it_is_per() {
+        let text = budget("b", "unit = \"pu\"\nper = [\"api\", \"key\", \"team\"]");
+        assert_eq!(
+            claims(&text, Api::Process, &["dem"], &pu(1), NOON),
+            ["b/team=agriculture,key=ag-1,api=process=1"],
+            "in one order, however the list was written"
+        );
+    }
+
+    #[test]
+    fn each_product_is_asked_for_all_of_it_and_unheard_ones_share_a_partition() {
+        let per_product = budget("b", "unit = \"pu\"\nper = [\"product\"]");
+        let of = |names: &[&str]| claims(&per_product, Api::Orders, names, &pu(3), NOON);
+        assert_eq!(
+            of(&["SkySatScene", "psscene", "PSScene"]),
+            ["b/product=PSScene=3", "b/product=SkySatScene=3"]
+        );
+        assert_eq!(of(&["x1", "x2"]), ["b/product=other=3"]);
+        assert_eq!(of(&[]), ["b/product=none=3"]);
+        let named = budget("a", "unit = \"aum\"\nmatch = { products = [\"byoc-1\"] }");
+        assert_eq!(
+            claims(
+                &(per_product + &named),
+                Api::Process,
+                &["BYOC-1"],
+                &pu(3),
+                NOON
+            ),
+            ["b/product=byoc-1=3"],
+            "a product that the policy names is known"
+        );
+    }
+
+    #[test]
+    fn a_product_outside_the_match_has_no_partition() {
+        let text = budget(
+            "b",
+            "unit = \"pu\"\nper = [\"product\"]\nmatch = { products = [\"PSScene\"] }",
+        );
+        assert_eq!(
+            claims(
+                &text,
+                Api::Orders,
+                &["PSScene", "SkySatScene"],
+                &pu(3),
+                NOON
+            ),
+            ["b/product=PSScene=3"]
+        );
+    }
+
+    #[test]
+    fn a_term_binds_from_its_start_up_to_its_end() {
+        let text = "[[budgets]]\nname = \"t\"\nunit = \"pu\"\nlimit = 1\n\
+                    window = { start = 2026-01-01T00:00:00Z, end = 2027-01-01T00:00:00+01:00 }";
+        for (now, in_force) in [
+            ("2025-12-31T23:59:59Z", false),
+            ("2026-01-01T00:00:00Z", true),
+            ("2026-12-31T22:59:59Z", true),
+            ("2026-12-31T23:00:00Z", false),
+        ] {
+            let claims = claims(text, Api::Process, &[], &pu(1), now);
+            assert_eq!(!claims.is_empty(), in_force, "{now}");
+        }
+    }
+
+    #[test]
+    fn days_begin_in_the_time_zone_of_the_budget() {
+        let text = budget("b", "unit = \"pu\"\ntimezone = \"Pacific/Auckland\"");
+        let call = Call {
+            api: Api::Process,
+            products: &[],
+        };
+        let claims = policy(&text).judge(&caller("forest", "fo-1"), call, &pu(1), at(NOON));
+        assert_eq!(claims[0].account.window.start, at("2026-11-22T11:00:00Z"));
+    }
+
+    #[test]
+    fn what_is_allowed_over_the_limit_is_claimed_without_force() {
+        let text = budget("a", "unit = \"pu\"\non_breach = \"allow\"")
+            + "[[budgets]]\nname = \"b\"\nunit = \"pu\"\nwindow = \"forever\"\n"
+            + &budget("c", "unit = \"pu\"");
+        let call = Call {
+            api: Api::Process,
+            products: &[],
+        };
+        let claims = policy(&text).judge(&caller("forest", "fo-1"), call, &pu(1), at(NOON));
+        let force: Vec<_> = claims
+            .iter()
+            .map(|c| (c.limit.is_some(), c.enforced))
+            .collect();
+        assert_eq!(force, [(true, false), (false, false), (true, true)]);
+    }
+
+    #[test]
+    fn claims_come_in_account_order() {
+        let text = ["z", "m", "a"].map(|name| budget(name, "unit = \"pu\"\nper = [\"product\"]"));
+        let call = Call {
+            api: Api::Orders,
+            products: &products(&["SkySatScene", "PSScene"]),
+        };
+        let claims =
+            policy(&text.concat()).judge(&caller("forest", "fo-1"), call, &pu(1), at(NOON));
+        let accounts: Vec<_> = claims.iter().map(|claim| claim.account.clone()).collect();
+        let mut sorted = accounts.clone();
+        sorted.sort();
+        sorted.dedup();
+        assert_eq!((accounts.len(), &accounts), (6, &sorted));
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::fault::{Fault, Path};
 use super::people::{Caller, People};
+use super::products;
 use super::raw::RawMatch;
 use super::text::Name;
 use crate::planet::Api;
@@ -42,13 +43,8 @@ impl Match {
     }
 
     pub(super) fn covers_product(&self, product: &str) -> bool {
-        among(self.products(), |listed| same_product(listed, product))
+        among(self.products(), |listed| products::same(listed, product))
     }
-}
-
-/// Upstreams read some product names in any case, so a change of case must not evade a budget.
-pub(super) fn same_product(one: &str, other: &str) -> bool {
-    one.eq_ignore_ascii_case(other)
 }
 
 fn among<T>(list: Option<&[T]>, meant: impl FnMut(&T) -> bool) -> bool {
@@ -69,7 +65,7 @@ pub(super) fn matching(raw: RawMatch, people: &People, here: &Path) -> Result<Ma
         (!people.key_ids.contains(name)).then(|| people.keys_for(name))
     })?;
     let apis = apis.map(|apis| apis.iter().map(|api| api.0).collect());
-    let products = products.map(|names| names.iter().map(|name| name.as_str().into()).collect());
+    let products = products.map(|names| names.into_iter().map(|name| name.0).collect());
     Ok(Match {
         teams,
         keys,
@@ -103,4 +99,54 @@ fn not_empty<T>(list: Option<Vec<T>>, here: &Path) -> Result<Option<Vec<T>>, Fau
         ));
     }
     Ok(list)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{assert_refused, read};
+
+    fn matching(lists: &str) -> String {
+        format!(
+            "[[budgets]]\nname = \"b\"\nunit = \"pu\"\nwindow = \"day\"\nmatch = {{ {lists} }}\n"
+        )
+    }
+
+    #[test]
+    fn only_what_the_policy_knows_can_be_matched() {
+        assert_refused(&[
+            (
+                &matching("teams = [\"forest\", \"forrest\"]"),
+                "\"forrest\"",
+                "unknown team 'forrest'",
+            ),
+            (
+                &matching("keys = [\"ag-2\"]"),
+                "\"ag-2\"",
+                "unknown key 'ag-2'",
+            ),
+            (
+                &matching("apis = [\"process\", \"order\"]"),
+                "\"order\"",
+                "unknown API 'order'",
+            ),
+            (
+                &matching("products = [\"a,b\"]"),
+                "\"a,b\"",
+                "cannot be a name",
+            ),
+            (&matching("paths = [\"/\"]"), "paths", "unknown key 'paths'"),
+        ]);
+        let said = read(&matching("apis = [\"order\"]"))
+            .unwrap_err()
+            .to_string();
+        assert!(said.contains("did you mean `orders`?"), "{said}");
+    }
+
+    #[test]
+    fn an_empty_list_is_refused_because_it_could_be_read_both_ways() {
+        for list in ["teams", "keys", "apis", "products"] {
+            let text = matching(&format!("{list} = []"));
+            assert_refused(&[(&text, "[]", "an empty list matches nothing")]);
+        }
+    }
 }

@@ -18,6 +18,8 @@ mod prove;
 mod raw;
 mod server;
 mod suggest;
+#[cfg(test)]
+mod testing;
 mod text;
 mod upstreams;
 

@@ -89,3 +89,89 @@ fn name_of(pattern: &str, value: Value) -> String {
         Value::StartsWith(start) => format!("{name} = \"{start}…\""),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{assert_refused, read};
+
+    #[test]
+    fn what_is_not_built_is_refused_by_name() {
+        let budget = "[[budgets]]\nname = \"b\"\nunit = \"pu\"\nlimit = 1\nwindow = \"day\"\n";
+        let oauth = "[upstreams.sentinel-hub]\nurl = \"https://a\"\nmount = \"/s\"\n\
+                     credential = { client_id = { env = \"I\" } }";
+        assert_refused(&[
+            (
+                "[admin]\ntokens = []",
+                "[admin]",
+                "admin is not supported yet",
+            ),
+            (
+                "[holds]\nwait = \"60s\"",
+                "[holds]",
+                "holds is not supported yet",
+            ),
+            (
+                "[[paces]]\nname = \"p\"",
+                "[[paces]]",
+                "paces is not supported yet",
+            ),
+            (
+                "[[bounds]]\npu = 4.0",
+                "[[bounds]]",
+                "bounds is not supported yet",
+            ),
+            ("[[notify]]\n", "[[notify]]", "notify is not supported yet"),
+            (
+                "[server]\ntls = { client_ca = \"c\" }",
+                "\"c\"",
+                "server.tls.client_ca is not supported yet",
+            ),
+            (
+                "[store]\nurl = \"postgres://h/d\"",
+                "\"postgres://h/d\"",
+                "postgres:…",
+            ),
+            (
+                oauth,
+                "{ env = \"I\" }",
+                "upstreams.credential.client_id is not supported yet",
+            ),
+            (
+                "[upstreams.tiles]\ndownload_hosts = []",
+                "[]",
+                "upstreams.download_hosts is not supported yet",
+            ),
+            (
+                &format!("{budget}on_breach = \"hold\""),
+                "\"hold\"",
+                "budgets.on_breach = \"hold\" is not supported yet",
+            ),
+            (
+                "[policy]\nmeter_egress = true",
+                "true",
+                "meter_egress = true",
+            ),
+            (
+                "[policy]\nlive_estimates = true",
+                "true",
+                "live_estimates = true",
+            ),
+            (
+                "[policy]\nmax_backfill = \"90d\"",
+                "\"90d\"",
+                "max_backfill",
+            ),
+            (
+                "[policy]\nresend_window = \"15m\"",
+                "\"15m\"",
+                "resend_window",
+            ),
+            ("[policy]\nsafety_margin = 1.0", "1.0", "safety_margin"),
+        ]);
+    }
+
+    #[test]
+    fn what_is_switched_off_is_no_contradiction() {
+        assert!(read("[policy]\nmeter_egress = false\nlive_estimates = false").is_ok());
+    }
+}

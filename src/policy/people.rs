@@ -221,3 +221,94 @@ fn some_apis(apis: &[ApiName], here: &Path) -> Result<Arc<[Api]>, Fault> {
     }
     Ok(apis.iter().map(|api| api.0).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{assert_refused, policy};
+    use super::*;
+
+    const HASH: &str = "3333333333333333333333333333333333333333333333333333333333333333";
+
+    fn team(rest: &str) -> String {
+        format!("[[teams]]\nname = \"water\"\n{rest}\n")
+    }
+
+    fn key(rest: &str) -> String {
+        team(&format!(
+            "keys = [ {{ id = \"w-1\", sha256 = \"{HASH}\"{rest} }} ]"
+        ))
+    }
+
+    #[test]
+    fn a_key_knows_its_team_its_end_and_its_apis() {
+        let policy = policy(&key(
+            ", expires = 2027-01-01T00:00:00+01:00, apis = [\"orders\"]",
+        ));
+        let hash = KeyHash::from_bytes([0x33; 32]);
+        let key = policy.key(&hash).unwrap();
+        assert_eq!((&**key.team(), &**key.id()), ("water", "w-1"));
+        assert_eq!(key.expires(), Some("2026-12-31T23:00:00Z".parse().unwrap()));
+        assert!(key.caller().may_use(Api::Orders) && !key.caller().may_use(Api::Data));
+        assert!(policy.key(&KeyHash::from_bytes([0x34; 32])).is_none());
+    }
+
+    #[test]
+    fn names_ids_and_keys_are_unique() {
+        let again = team("").replace("water", "forest");
+        let id = key("").replace("w-1", "ag-1");
+        let hash = key("").replace(HASH, &"1".repeat(64));
+        assert_refused(&[
+            (&again, "\"forest\"", "the team name 'forest' is taken"),
+            (
+                &team("").replace("water", "reject"),
+                "\"reject\"",
+                "is taken",
+            ),
+            (&id, "\"ag-1\"", "the key id 'ag-1' is taken"),
+            (
+                &key("").replace("w-1", "unknown"),
+                "\"unknown\"",
+                "is taken",
+            ),
+            (
+                &hash,
+                &format!("\"{}\"", "…".repeat(64)),
+                "the key 'ag-1' of team 'agriculture' again",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn keys_are_checked_value_by_value() {
+        assert_refused(&[
+            (
+                &key("").replace(HASH, "PLAK1"),
+                "\"……………\"",
+                "not a SHA-256",
+            ),
+            (&key(", apis = []"), "[]", "an empty list allows nothing"),
+            (&key(", apis = [\"order\"]"), "\"order\"", "unknown API"),
+            (&key(", expires = \"2027\""), "\"2027\"", ""),
+            (&key(", expire = 1"), "expire", "unknown key 'expire'"),
+            (&team("keys = []\ndisabled = 1"), "1", "invalid type"),
+        ]);
+    }
+
+    #[test]
+    fn unknown_keys_count_for_a_team_or_for_nobody() {
+        assert_eq!(
+            policy("").unknown_keys().map(|team| &**team),
+            Some("forest")
+        );
+        let upstream = "[upstreams.planet]\nurl = \"http://a\"\nmount = \"/\"\n[identity]\n";
+        let read = |word: &str| {
+            let text = format!("{upstream}unknown_keys = \"{word}\"");
+            super::super::Policy::parse(&text, "p.toml")
+        };
+        assert_eq!(read("reject").unwrap().unknown_keys(), None);
+        assert_eq!(
+            read("guests").unwrap_err().message(),
+            "unknown team 'guests'"
+        );
+    }
+}

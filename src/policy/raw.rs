@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::either::WordOrTable;
-use super::text::{ApiName, Instant, KeyHash, Mount, Name, Size, Span, WebUrl};
+use super::text::{ApiName, Instant, KeyHash, Mount, Name, PassThrough, Size, Span, WebUrl};
 use super::{Decision, Deployment, Dimension, OnBreach, SecretSource, Unclassified, Unpredictable};
 use crate::cost::{Plan, Prices};
 use crate::planet::UpstreamKind;
@@ -86,12 +86,6 @@ pub(super) struct RawUpstream {
     pub(super) deployment: Option<Deployment>,
 }
 
-#[derive(Clone, Copy, Deserialize)]
-pub(super) enum PassThrough {
-    #[serde(rename = "pass-through")]
-    PassThrough,
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawCredential {
@@ -165,7 +159,7 @@ pub(super) struct RawMatch {
     pub(super) teams: Option<Vec<Name>>,
     pub(super) keys: Option<Vec<Name>>,
     pub(super) apis: Option<Vec<ApiName>>,
-    pub(super) products: Option<Vec<String>>,
+    pub(super) products: Option<Vec<Name>>,
 }
 
 #[derive(Default, Deserialize)]

@@ -49,7 +49,7 @@ impl Default for Limits {
             max_body: ByteCount(16 << 20),
             max_connections: 4096,
             header_timeout: Duration::from_secs(10),
-            upstream_timeout: Duration::from_secs(300),
+            upstream_timeout: Duration::from_mins(5),
             drain_timeout: Duration::from_secs(30),
         }
     }
@@ -156,4 +156,90 @@ pub(super) fn store(raw: RawStore) -> Result<Store, Fault> {
         ));
     }
     Ok(Store::Sqlite { file: file.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{assert_refused, policy};
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_has_a_default() {
+        let policy = policy("[server.limits]\nmax_body = \"1KiB\"");
+        let server = policy.server();
+        assert_eq!(server.listen.to_string(), "127.0.0.1:8080");
+        assert_eq!(server.admin_listen.to_string(), "127.0.0.1:8081");
+        assert_eq!(server.limits.max_body, ByteCount(1024));
+        assert_eq!(server.limits.drain_timeout, Limits::default().drain_timeout);
+        assert_eq!(
+            policy.store().sqlite_file(),
+            FilePath::new("quota-guard.db")
+        );
+    }
+
+    #[test]
+    fn links_start_with_the_public_address_without_its_last_slash() {
+        let public = |text: &str| policy(text).server().public_url.clone();
+        assert_eq!(
+            public("[server]\npublic_url = \"https://g.example/\""),
+            "https://g.example"
+        );
+        assert_eq!(
+            public("[server]\npublic_url = \"https://g/eo/\""),
+            "https://g/eo"
+        );
+        let tls = "[server]\ntls = { cert = \"c.pem\", key = \"k.pem\" }";
+        assert_eq!(public(tls), "https://127.0.0.1:8080");
+    }
+
+    #[test]
+    fn the_store_is_a_file() {
+        let file = |url: &str| {
+            let policy = policy(&format!("[store]\nurl = \"{url}\""));
+            policy.store().sqlite_file().to_path_buf()
+        };
+        assert_eq!(file("sqlite:a.db"), FilePath::new("a.db"));
+        assert_eq!(file("sqlite:///var/a.db"), FilePath::new("/var/a.db"));
+    }
+
+    #[test]
+    fn nonsense_is_refused_where_it_stands() {
+        assert_refused(&[
+            ("[server]\nlisten = \"localhost\"", "\"localhost\"", ""),
+            (
+                "[server]\nlisten = \"0.0.0.0:8080\"",
+                "[server]",
+                "its own address",
+            ),
+            (
+                "[server]\nadmin_listen = \"127.0.0.1:8080\"",
+                "\"127.0.0.1:8080\"",
+                "data port too",
+            ),
+            ("[server]\npublic_url = \"guard\"", "\"guard\"", "not a URL"),
+            ("[server.limits]\nmax_connections = 0", "0", "no connection"),
+            ("[server.limits]\nmax_body = \"16\"", "\"16\"", "not a size"),
+            ("[server.limits]\nmax_body = 16", "16", "invalid type"),
+            (
+                "[server.limits]\ndrain_timeout = \"1w\"",
+                "\"1w\"",
+                "not a time",
+            ),
+            (
+                "[store]\nurl = \"mysql:x\"",
+                "\"mysql:x\"",
+                "must be SQLite",
+            ),
+            (
+                "[store]\nurl = \"sqlite::memory:\"",
+                "\"sqlite::memory:\"",
+                "must be a file",
+            ),
+            (
+                "[store]\nurl = \"sqlite:a.db?mode=ro\"",
+                "\"sqlite:a.db?mode=ro\"",
+                "must be a file",
+            ),
+        ]);
+    }
 }

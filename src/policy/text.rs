@@ -46,7 +46,16 @@ macro_rules! texts {
         })+
     };
 }
-texts!(Name, KeyHash, Size, Span, Mount, WebUrl, ApiName);
+texts!(
+    Name,
+    KeyHash,
+    Size,
+    Span,
+    Mount,
+    WebUrl,
+    ApiName,
+    PassThrough
+);
 
 /// A name for a team, key, budget or upstream: fit for a header, a metric label and a partition.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -265,6 +274,25 @@ impl Text for ApiName {
     }
 }
 
+/// The word `pass-through`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PassThrough;
+
+impl Text for PassThrough {
+    const EXPECTED: &str = "\"pass-through\" or a table in braces";
+
+    fn read(text: &str) -> Result<Self, String> {
+        if text == "pass-through" {
+            return Ok(Self);
+        }
+        // The text is not repeated: somebody may have written the credential itself.
+        Err(
+            "this is no credential\nwrite \"pass-through\" or { api_key = { env = \"NAME\" } }"
+                .into(),
+        )
+    }
+}
+
 /// A TOML date and time with its offset from UTC.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Instant(pub(super) UtcTime);
@@ -311,7 +339,7 @@ mod tests {
         assert_eq!(Size::read("7 B").unwrap().0, ByteCount(7));
         assert_eq!(Span::read("10s").unwrap().0, Duration::from_secs(10));
         assert_eq!(Span::read("250ms").unwrap().0, Duration::from_millis(250));
-        assert_eq!(Span::read("2m").unwrap().0, Duration::from_secs(120));
+        assert_eq!(Span::read("2m").unwrap().0, Duration::from_mins(2));
         for bad in [
             "0B",
             "1.5MiB",

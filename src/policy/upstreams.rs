@@ -10,8 +10,8 @@ use url::Url;
 
 use super::either::WordOrTable;
 use super::fault::{Fault, Path};
-use super::raw::{PassThrough, RawCredential, RawUpstream};
-use super::text::{Mount, Name};
+use super::raw::{RawCredential, RawUpstream};
+use super::text::{Mount, Name, PassThrough};
 use crate::planet::UpstreamKind;
 
 /// A host of Planet's behind a mount.
@@ -221,7 +221,7 @@ fn credential_for(
     here: &Path,
 ) -> Result<Credential, Fault> {
     match written {
-        None | Some(WordOrTable::Word(PassThrough::PassThrough)) => Ok(Credential::PassThrough),
+        None | Some(WordOrTable::Word(PassThrough)) => Ok(Credential::PassThrough),
         Some(WordOrTable::Table(RawCredential { .. })) if kind == UpstreamKind::SentinelHub => {
             Err(Fault::new(
                 here.key("credential").key("api_key"),
@@ -242,4 +242,127 @@ fn origin(url: &Url, here: &Path) -> Result<url::Origin, Fault> {
         "an origin has no path",
         "write scheme and host alone, such as \"https://link.planet.com\"",
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{assert_refused, policy};
+    use super::*;
+
+    fn upstream(name: &str, rest: &str) -> String {
+        format!("[upstreams.{name}]\nurl = \"https://x.example\"\n{rest}\n")
+    }
+
+    #[test]
+    fn the_longest_mount_wins() {
+        let text = upstream("tiles", "mount = \"/tiles\"")
+            + &upstream(
+                "sentinel-hub",
+                "mount = \"/tiles/deep\"\ndeployment = \"us-west-2\"",
+            );
+        let policy = policy(&text);
+        for (path, name, rest) in [
+            ("/tiles/deep/a", "sentinel-hub", "/a"),
+            ("/tiles/deeper", "tiles", "/deeper"),
+            ("/tiles", "tiles", "/"),
+            ("/data/v1", "planet", "/data/v1"),
+        ] {
+            let (upstream, left) = policy.upstream_for(path).unwrap();
+            assert_eq!((&**upstream.name(), left), (name, rest), "{path}");
+        }
+        assert!(policy.upstream_for("no-slash").is_none());
+        assert_eq!(policy.upstreams()[0].deployment(), Deployment::UsWest2);
+    }
+
+    #[test]
+    fn a_credential_is_the_callers_or_comes_from_elsewhere() {
+        let read = |credential: &str| {
+            let text = upstream(
+                "tiles",
+                &format!("mount = \"/t\"\ncredential = {credential}"),
+            );
+            policy(&text).upstreams()[0].credential().clone()
+        };
+        assert_eq!(read("\"pass-through\""), Credential::PassThrough);
+        assert_eq!(
+            read("{ api_key = { env = \"K\" } }"),
+            Credential::ApiKey(SecretSource::Env("K".into()))
+        );
+        assert_eq!(
+            read("{ api_key = { file = \"k\" } }"),
+            Credential::ApiKey(SecretSource::File("k".into()))
+        );
+    }
+
+    #[test]
+    fn a_key_in_the_file_itself_is_refused_and_not_repeated() {
+        for credential in ["{ api_key = \"PLAKsecret\" }", "\"PLAKsecret\""] {
+            let text = upstream(
+                "tiles",
+                &format!("mount = \"/t\"\ncredential = {credential}"),
+            );
+            let said = super::super::testing::read(&text).unwrap_err().to_string();
+            assert!(!said.contains("PLAK"), "{said}");
+        }
+    }
+
+    #[test]
+    fn contradictions_are_refused_where_they_stand() {
+        let tiles = |rest: &str| upstream("tiles", &format!("mount = \"/t\"\n{rest}"));
+        let hub = |rest: &str| upstream("sentinel-hub", &format!("mount = \"/s\"\n{rest}"));
+        assert_refused(&[
+            (
+                &upstream("tiles", "mount = \"/\""),
+                "\"/\"",
+                "stands at / already",
+            ),
+            (
+                &upstream("tiles", "mount = \"/quota-guard\""),
+                "\"/quota-guard\"",
+                "own routes",
+            ),
+            (
+                &upstream("tiles", "mount = \"t\""),
+                "\"t\"",
+                "does not start with '/'",
+            ),
+            (
+                &upstream("eu", "mount = \"/eu\""),
+                "[upstreams.eu]",
+                "which API",
+            ),
+            (&tiles("kind = \"planet\""), "\"planet\"", "is of that kind"),
+            (
+                &tiles("kind = \"planets\""),
+                "\"planets\"",
+                "'planets' is not a choice",
+            ),
+            (
+                &tiles("deployment = \"main\""),
+                "\"main\"",
+                "only Sentinel Hub",
+            ),
+            (&hub("deployment = \"mars\""), "\"mars\"", "not a choice"),
+            (
+                &hub("credential = { api_key = { env = \"K\" } }"),
+                "{ env = \"K\" }",
+                "takes no API key",
+            ),
+            (
+                &tiles("credential = { api_key = { env = \"K\", file = \"k\" } }"),
+                "{ env = \"K\", file = \"k\" }",
+                "one place",
+            ),
+            (
+                &tiles("also_known_as = [\"https://a/b\"]"),
+                "\"https://a/b\"",
+                "no path",
+            ),
+            (
+                &tiles("also_known_as = [\"https://a\", \"https://a:443\"]"),
+                "\"https://a:443\"",
+                "listed already",
+            ),
+        ]);
+    }
 }
