@@ -45,3 +45,53 @@ pub fn inject(
 fn is_key_pair(pair: &str) -> bool {
     form_urlencoded::parse(pair.as_bytes()).any(|(name, _)| is_query_key(&name))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn carrying(authorization: &'static str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.append(AUTHORIZATION, HeaderValue::from_static(authorization));
+        headers.append(AUTHORIZATION, HeaderValue::from_static("Bearer again"));
+        headers.append("accept", HeaderValue::from_static("*/*"));
+        headers
+    }
+
+    #[test]
+    fn the_callers_credential_goes_and_nothing_else_does() {
+        let mut headers = carrying("api-key K");
+        for (query, kept) in [
+            (None, None),
+            (Some("api_key=K"), None),
+            (
+                Some("a=%2F&api_key=K&b=+&api%5fkey=K&c"),
+                Some("a=%2F&b=+&c"),
+            ),
+            (Some("API_KEY=K&x=api_key"), Some("x=api_key")),
+        ] {
+            assert_eq!(strip(&mut headers, query).as_deref(), kept, "{query:?}");
+        }
+        assert_eq!(headers.len(), 1);
+        assert!(headers.contains_key("accept"));
+    }
+
+    #[test]
+    fn each_kind_of_upstream_is_shown_its_key_where_it_looks() {
+        let secret = Secret::from_text("a+b").unwrap();
+        for (kind, header, query) in [
+            (UpstreamKind::Planet, Some("api-key a+b"), "q=1"),
+            (UpstreamKind::SentinelHub, Some("Bearer a+b"), "q=1"),
+            (UpstreamKind::Tiles, None, "q=1&api_key=a%2Bb"),
+        ] {
+            let mut headers = HeaderMap::new();
+            let sent = inject(kind, &secret, &mut headers, Some("q=1".into())).unwrap();
+            assert_eq!(sent.as_deref(), Some(query));
+            let value = headers.get(AUTHORIZATION);
+            assert_eq!(value.map(|value| value.to_str().unwrap()), header);
+            assert!(value.is_none_or(HeaderValue::is_sensitive));
+        }
+        let alone = inject(UpstreamKind::Tiles, &secret, &mut HeaderMap::new(), None);
+        assert_eq!(alone.unwrap().as_deref(), Some("api_key=a%2Bb"));
+    }
+}

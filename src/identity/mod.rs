@@ -88,3 +88,83 @@ fn in_service(policy: &Policy, team: &Arc<str>) -> Result<(), Refusal> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderMap;
+
+    use super::*;
+
+    fn policy(unknown_keys: &str) -> Policy {
+        let key = |id: &str, rest: &str| {
+            let sha256 = hash(&format!("key of {id}"));
+            format!("{{ id = \"{id}\", sha256 = \"{sha256}\"{rest} }}, ")
+        };
+        let text = format!(
+            "[upstreams.planet]\nurl = \"https://a\"\nmount = \"/\"\n\
+             [identity]\nunknown_keys = \"{unknown_keys}\"\n\
+             [[teams]]\nname = \"ag\"\nkeys = [ {}{}{}]\n\
+             [[teams]]\nname = \"shut\"\ndisabled = true\nkeys = [ {}]\n",
+            key("good", ", apis = [\"orders\"]"),
+            key("ended", ", expires = 2026-06-01T00:00:00Z"),
+            key("off", ", disabled = true"),
+            key("shut-1", ""),
+        );
+        Policy::parse(&text, "p.toml").unwrap()
+    }
+
+    fn recognised(unknown_keys: &str, key: &str, now: &str) -> Result<Caller, Refusal> {
+        let query: String = form_urlencoded::Serializer::new(String::new())
+            .append_pair("api_key", key)
+            .finish();
+        let presented = Presented::find(&HeaderMap::new(), Some(&query))?;
+        recognise(&policy(unknown_keys), &presented, now.parse().unwrap())
+    }
+
+    #[test]
+    fn a_known_key_names_its_team_and_reaches_as_far_as_it_may() {
+        let caller = recognised("reject", "key of good", "2026-05-31T00:00:00Z").unwrap();
+        assert_eq!((&*caller.team, &*caller.key), ("ag", "good"));
+        assert_eq!(permit(&caller, Api::Orders), Ok(()));
+        let refusal = permit(&caller, Api::Process).unwrap_err();
+        assert!(
+            refusal.to_string().contains("may not use the process API"),
+            "{refusal}"
+        );
+    }
+
+    #[test]
+    fn a_key_lasts_up_to_the_moment_it_expires() {
+        let at = |now: &str| recognised("reject", "key of ended", now);
+        assert!(at("2026-05-31T23:59:59.999Z").is_ok());
+        let refusal = at("2026-06-01T00:00:00Z").unwrap_err();
+        assert!(matches!(refusal, Refusal::Expired { .. }), "{refusal}");
+    }
+
+    #[test]
+    fn a_key_that_is_off_stays_off_where_unknown_keys_pass() {
+        for unknown_keys in ["reject", "ag"] {
+            let of = |key: &str| recognised(unknown_keys, key, "2026-07-01T00:00:00Z");
+            assert!(matches!(of("key of off"), Err(Refusal::KeyDisabled { .. })));
+            assert!(matches!(
+                of("key of shut-1"),
+                Err(Refusal::TeamDisabled { .. })
+            ));
+            assert!(matches!(of("key of ended"), Err(Refusal::Expired { .. })));
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_turned_away_or_counted_for_a_team() {
+        let of = |team: &str| recognised(team, "whatever", "2026-07-01T00:00:00Z");
+        assert_eq!(of("reject"), Err(Refusal::Unknown));
+        let caller = of("ag").unwrap();
+        assert_eq!((&*caller.team, &*caller.key), ("ag", UNKNOWN_KEY));
+        assert_eq!(
+            of("shut"),
+            Err(Refusal::TeamDisabled {
+                team: "shut".into()
+            })
+        );
+    }
+}

@@ -91,3 +91,105 @@ fn from_query(query: &str) -> impl Iterator<Item = String> + '_ {
 pub(super) fn is_query_key(name: &str) -> bool {
     name.eq_ignore_ascii_case(QUERY_KEY)
 }
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn find(authorization: &[&str], query: Option<&str>) -> Result<String, Refusal> {
+        let mut headers = HeaderMap::new();
+        for value in authorization {
+            headers.append(AUTHORIZATION, HeaderValue::from_str(value).unwrap());
+        }
+        Presented::find(&headers, query).map(|presented| presented.key)
+    }
+
+    #[test]
+    fn a_key_is_found_wherever_an_sdk_puts_it() {
+        for (headers, query) in [
+            (&["Basic a2V5Og=="][..], None),
+            (&["basic a2V5OnBhc3M="], None),
+            (&["Basic a2V5Og"], None),
+            (&["Basic a2V5"], None),
+            (&["api-key key"], None),
+            (&["API-Key  key "], None),
+            (&["Bearer key"], None),
+            (&[], Some("api_key=key")),
+            (&[], Some("a=1&api_key=key&b=2")),
+            (&[], Some("api%5Fkey=%6Bey")),
+            (&[], Some("API_KEY=key")),
+        ] {
+            assert_eq!(
+                find(headers, query).as_deref(),
+                Ok("key"),
+                "{headers:?} {query:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn several_places_must_agree() {
+        assert_eq!(
+            find(&["Bearer k", "Basic azo="], Some("api_key=k&api_key=k")).as_deref(),
+            Ok("k")
+        );
+        for (headers, query) in [
+            (&["Bearer k"][..], Some("api_key=other")),
+            (&["Bearer k", "Bearer other"], None),
+            (&[], Some("api_key=k&api_key=other")),
+            (&["Bearer k"], Some("api_key=")),
+        ] {
+            assert_eq!(
+                find(headers, query),
+                Err(Refusal::Ambiguous),
+                "{headers:?} {query:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_key_is_not_an_empty_key() {
+        for (headers, query) in [
+            (&[][..], None),
+            (&["Bearer"], None),
+            (&["Bearer "], None),
+            (&["Basic Og=="], None),
+            (&[], Some("api_key=")),
+            (&[], Some("api_keys=k&xapi_key=k")),
+        ] {
+            assert_eq!(
+                find(headers, query),
+                Err(Refusal::Missing),
+                "{headers:?} {query:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_guessed_at() {
+        for header in ["Digest key", "key", "Basic %%%", "Basic /w=="] {
+            let refusal = find(&[header], None).unwrap_err();
+            assert!(
+                matches!(refusal, Refusal::Unreadable { .. }),
+                "{header}: {refusal}"
+            );
+            assert!(!refusal.to_string().contains("key:"), "{refusal}");
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            AUTHORIZATION,
+            HeaderValue::from_bytes(b"Bearer \xff").unwrap(),
+        );
+        assert!(Presented::find(&headers, None).is_err());
+    }
+
+    #[test]
+    fn a_key_does_not_print() {
+        let presented = Presented {
+            key: "s3cret".into(),
+        };
+        assert_eq!(format!("{presented:?}"), "Presented(…)");
+    }
+}

@@ -102,3 +102,80 @@ impl NewKey {
 pub fn hash(key: &str) -> KeyHash {
     KeyHash::from_bytes(Sha256::digest(key.as_bytes()).into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_is_that_of_the_published_example() {
+        // FIPS 180-2, appendix B.1.
+        assert_eq!(
+            hash("abc").to_string(),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+    }
+
+    #[test]
+    fn a_new_key_is_long_fresh_and_fit_for_every_place() {
+        let (one, other) = (NewKey::generate().unwrap(), NewKey::generate().unwrap());
+        assert_ne!(one.secret(), other.secret());
+        let key = one.secret().expose();
+        assert!(
+            key.starts_with("qg_") && key.len() == 46,
+            "{} characters",
+            key.len()
+        );
+        assert!(
+            key.bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+        );
+    }
+
+    #[test]
+    fn the_lines_for_the_policy_admit_the_key_and_do_not_hold_it() {
+        let new = NewKey::generate().unwrap();
+        let lines = new.toml_lines("water", "w-1");
+        assert!(!lines.contains(new.secret().expose()));
+        let policy = format!(
+            "[upstreams.planet]\nurl = \"https://a\"\nmount = \"/\"\n\
+             [[teams]]\nname = \"water\"\nkeys = [\n{lines}]\n"
+        );
+        let policy = crate::policy::Policy::parse(&policy, "p.toml").unwrap();
+        let found = policy.key(&hash(new.secret().expose())).unwrap();
+        assert_eq!((&**found.team(), &**found.id()), ("water", "w-1"));
+    }
+
+    #[test]
+    fn a_secret_is_one_line_that_fits_a_header() {
+        assert_eq!(Secret::from_text("PLAK1").unwrap().expose(), "PLAK1");
+        for bad in ["", "a b", "a\nb", "é", "\u{7f}"] {
+            assert!(Secret::from_text(bad).is_none(), "{bad:?}");
+        }
+        assert_eq!(
+            format!("{:?}", Secret::from_text("PLAK1")),
+            "Some(Secret(…))"
+        );
+    }
+
+    #[test]
+    fn a_secret_is_read_from_a_file_without_its_line_break() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("key");
+        std::fs::write(&file, "PLAK1\r\n").unwrap();
+        let source = SecretSource::File(file.clone());
+        assert_eq!(Secret::read(&source).unwrap().expose(), "PLAK1");
+        std::fs::write(&file, "PLAK1\nPLAK2\n").unwrap();
+        let said = Secret::read(&source).unwrap_err().to_string();
+        assert!(
+            said.contains("one line") && !said.contains("PLAK"),
+            "{said}"
+        );
+        let absent = SecretSource::Env("QUOTA_GUARD_TEST_NOT_SET".into());
+        let said = Secret::read(&absent).unwrap_err().to_string();
+        assert!(
+            said.contains("QUOTA_GUARD_TEST_NOT_SET is not set"),
+            "{said}"
+        );
+    }
+}

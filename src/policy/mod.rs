@@ -4,9 +4,11 @@
 //!
 //! A key that is accepted is enforced. Whatever else stands in the file is refused with its place.
 
+mod address;
 mod budgets;
 mod claim;
 mod either;
+mod excerpt;
 mod expectation;
 mod fault;
 mod judge;
@@ -22,6 +24,7 @@ mod suggest;
 mod testing;
 mod text;
 mod upstreams;
+mod windows;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -36,7 +39,7 @@ pub use judge::Call;
 pub use matching::Match;
 pub use people::{Caller, Key, Team, UNKNOWN_KEY};
 pub use server::{Limits, Server, Store, Tls};
-pub use text::{KeyHash, Mount};
+pub use text::KeyHash;
 pub use upstreams::{Credential, Deployment, SecretSource, Upstream};
 
 use crate::cost::{Plan, Prices};
@@ -104,7 +107,7 @@ impl Policy {
     pub fn upstream_for<'a>(&self, path: &'a str) -> Option<(&Arc<Upstream>, &'a str)> {
         self.upstreams
             .iter()
-            .find_map(|upstream| Some((upstream, upstream.mount().rest(path)?)))
+            .find_map(|upstream| Some((upstream, upstream.mount().strip(path)?)))
     }
 
     pub const fn plan(&self) -> &Plan {

@@ -96,9 +96,6 @@ mod tests {
 
     #[test]
     fn what_is_not_built_is_refused_by_name() {
-        let budget = "[[budgets]]\nname = \"b\"\nunit = \"pu\"\nlimit = 1\nwindow = \"day\"\n";
-        let oauth = "[upstreams.sentinel-hub]\nurl = \"https://a\"\nmount = \"/s\"\n\
-                     credential = { client_id = { env = \"I\" } }";
         assert_refused(&[
             (
                 "[admin]\ntokens = []",
@@ -124,22 +121,46 @@ mod tests {
             (
                 "[server]\ntls = { client_ca = \"c\" }",
                 "\"c\"",
-                "server.tls.client_ca is not supported yet",
-            ),
-            (
-                "[store]\nurl = \"postgres://h/d\"",
-                "\"postgres://h/d\"",
-                "postgres:…",
-            ),
-            (
-                oauth,
-                "{ env = \"I\" }",
-                "upstreams.credential.client_id is not supported yet",
+                "server.tls.client_ca is",
             ),
             (
                 "[upstreams.tiles]\ndownload_hosts = []",
                 "[]",
-                "upstreams.download_hosts is not supported yet",
+                "upstreams.download_hosts is",
+            ),
+            (
+                "[policy]\nmax_backfill = \"90d\"",
+                "\"90d\"",
+                "policy.max_backfill is",
+            ),
+            (
+                "[policy]\nresend_window = \"15m\"",
+                "\"15m\"",
+                "policy.resend_window is",
+            ),
+            (
+                "[policy]\nsafety_margin = 1.0",
+                "1.0",
+                "policy.safety_margin is",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn of_some_keys_only_one_value_is_refused() {
+        let budget = "[[budgets]]\nname = \"b\"\nunit = \"pu\"\nlimit = 1\nwindow = \"day\"\n";
+        let oauth = "[upstreams.sentinel-hub]\nurl = \"https://a\"\nmount = \"/s\"\n\
+                     credential = { client_id = { env = \"I\" } }";
+        assert_refused(&[
+            (
+                "[store]\nurl = \"postgres://h/d\"",
+                "\"postgres://h/d\"",
+                "\"postgres:…\" is",
+            ),
+            (
+                oauth,
+                "{ env = \"I\" }",
+                "upstreams.credential.client_id is",
             ),
             (
                 &format!("{budget}on_breach = \"hold\""),
@@ -149,24 +170,13 @@ mod tests {
             (
                 "[policy]\nmeter_egress = true",
                 "true",
-                "meter_egress = true",
+                "meter_egress = true is",
             ),
             (
                 "[policy]\nlive_estimates = true",
                 "true",
-                "live_estimates = true",
+                "live_estimates = true is",
             ),
-            (
-                "[policy]\nmax_backfill = \"90d\"",
-                "\"90d\"",
-                "max_backfill",
-            ),
-            (
-                "[policy]\nresend_window = \"15m\"",
-                "\"15m\"",
-                "resend_window",
-            ),
-            ("[policy]\nsafety_margin = 1.0", "1.0", "safety_margin"),
         ]);
     }
 

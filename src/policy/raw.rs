@@ -8,8 +8,9 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use super::address::{MountPath, WebUrl};
 use super::either::WordOrTable;
-use super::text::{ApiName, Instant, KeyHash, Mount, Name, PassThrough, Size, Span, WebUrl};
+use super::text::{ApiName, Instant, KeyHash, Name, PassThrough, Size, Span};
 use super::{Decision, Deployment, Dimension, OnBreach, SecretSource, Unclassified, Unpredictable};
 use crate::cost::{Plan, Prices};
 use crate::planet::UpstreamKind;
@@ -78,7 +79,7 @@ pub(super) struct RawStore {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawUpstream {
     pub(super) url: WebUrl,
-    pub(super) mount: Mount,
+    pub(super) mount: MountPath,
     pub(super) kind: Option<UpstreamKind>,
     pub(super) credential: Option<WordOrTable<PassThrough, RawCredential>>,
     #[serde(default)]

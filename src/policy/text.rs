@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::{self, Deserialize, Deserializer};
-use url::Url;
 
 use super::suggest;
 use crate::planet::Api;
@@ -37,6 +36,7 @@ pub(super) fn read<'de, T: Text, D: Deserializer<'de>>(reader: D) -> Result<T, D
     reader.deserialize_str(Visitor(PhantomData))
 }
 
+/// Lets serde read each of these as a [`Text`].
 macro_rules! texts {
     ($($name:ty),+ $(,)?) => {
         $(impl<'de> Deserialize<'de> for $name {
@@ -46,16 +46,7 @@ macro_rules! texts {
         })+
     };
 }
-texts!(
-    Name,
-    KeyHash,
-    Size,
-    Span,
-    Mount,
-    WebUrl,
-    ApiName,
-    PassThrough
-);
+texts!(Name, KeyHash, Size, Span, ApiName, PassThrough);
 
 /// A name for a team, key, budget or upstream: fit for a header, a metric label and a partition.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -170,94 +161,6 @@ fn scaled(text: &str, scales: &[(&str, u64)]) -> Option<u64> {
     (1..=MOST).contains(&all).then_some(all)
 }
 
-/// Where an upstream stands in the guard's own paths: `/`, or a prefix without a slash at its end.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Mount(Arc<str>);
-
-/// The guard's own routes live under this.
-const OWN_ROUTES: &str = "/quota-guard";
-
-impl Mount {
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// What stands behind the mount in `path`, with its slash; `None` if `path` is not under it.
-    pub fn rest<'a>(&self, path: &'a str) -> Option<&'a str> {
-        if &*self.0 == "/" {
-            return path.starts_with('/').then_some(path);
-        }
-        match path.strip_prefix(&*self.0)? {
-            "" => Some("/"),
-            rest => rest.starts_with('/').then_some(rest),
-        }
-    }
-}
-
-impl fmt::Display for Mount {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl Text for Mount {
-    const EXPECTED: &str = "a path such as \"/tiles\"";
-
-    fn read(text: &str) -> Result<Self, String> {
-        if text == "/" {
-            return Ok(Self(text.into()));
-        }
-        let Some(inner) = text.strip_prefix('/') else {
-            return Err(format!(
-                "the mount '{text}' does not start with '/'\nwrite a path such as \"/tiles\""
-            ));
-        };
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-        let fits = |part: &str| !matches!(part, "" | "." | "..") && part.bytes().all(plain);
-        if !inner.split('/').all(fits) {
-            return Err(format!(
-                "'{text}' cannot be a mount\nwrite '/' and names of letters, digits, '-', '_' and '.', \
-                 without a '/' at the end"
-            ));
-        }
-        let mount = Self(text.into());
-        if text == OWN_ROUTES || text.starts_with("/quota-guard/") {
-            return Err(format!(
-                "'{text}' is where the guard's own routes are\nchoose another mount than {OWN_ROUTES}"
-            ));
-        }
-        Ok(mount)
-    }
-}
-
-/// An http or https address without credentials, query and fragment.
-#[derive(Clone, Debug)]
-pub(super) struct WebUrl(pub(super) Url);
-
-impl Text for WebUrl {
-    const EXPECTED: &str = "an address such as \"https://api.planet.com\"";
-
-    fn read(text: &str) -> Result<Self, String> {
-        let rule = "write an address such as \"https://api.planet.com\"";
-        let url =
-            Url::parse(text).map_err(|error| format!("this is not a URL: {error}\n{rule}"))?;
-        if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-            return Err(format!(
-                "the URL must begin with http:// or https://\n{rule}"
-            ));
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(format!(
-                "a URL here must not hold a user name or password\n{rule}"
-            ));
-        }
-        if url.query().is_some() || url.fragment().is_some() {
-            return Err(format!("a URL here has no '?' and no '#'\n{rule}"));
-        }
-        Ok(Self(url))
-    }
-}
-
 /// The name of an API of Planet's.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct ApiName(pub(super) Api);
@@ -353,39 +256,6 @@ mod tests {
         }
         for bad in ["0s", "10", "1w", "s", "999999999999d"] {
             assert!(Span::read(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_mount_takes_whole_segments() {
-        let mount = Mount::read("/tiles").unwrap();
-        assert_eq!(mount.rest("/tiles/a/b"), Some("/a/b"));
-        assert_eq!(mount.rest("/tiles"), Some("/"));
-        assert_eq!(mount.rest("/tilesx/a"), None);
-        assert_eq!(Mount::read("/").unwrap().rest("/x"), Some("/x"));
-        for bad in [
-            "", "tiles", "/tiles/", "//", "/a//b", "/../x", "/a b", "/%2f", "/a?b",
-        ] {
-            assert!(Mount::read(bad).is_err(), "{bad}");
-        }
-        for own in ["/quota-guard", "/quota-guard/v1"] {
-            assert!(Mount::read(own).unwrap_err().contains("own routes"));
-        }
-        assert!(Mount::read("/quota-guards").is_ok());
-    }
-
-    #[test]
-    fn addresses_hold_nothing_but_an_address() {
-        assert!(WebUrl::read("https://api.planet.com").is_ok());
-        for bad in [
-            "api.planet.com",
-            "ftp://a",
-            "https://u:p@a",
-            "https://a?x=1",
-            "https://a#b",
-            "",
-        ] {
-            assert!(WebUrl::read(bad).is_err(), "{bad}");
         }
     }
 }

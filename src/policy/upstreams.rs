@@ -11,8 +11,8 @@ use url::Url;
 use super::either::WordOrTable;
 use super::fault::{Fault, Path};
 use super::raw::{RawCredential, RawUpstream};
-use super::text::{Mount, Name, PassThrough};
-use crate::planet::UpstreamKind;
+use super::text::{Name, PassThrough};
+use crate::planet::{Mount, UpstreamKind};
 
 /// A host of Planet's behind a mount.
 #[derive(Clone, Debug)]
@@ -132,10 +132,7 @@ pub(super) fn upstreams(raw: BTreeMap<Name, RawUpstream>) -> Result<Vec<Arc<Upst
         if let Some(other) = mounts.insert(upstream.mount.clone(), upstream.name.clone()) {
             return Err(Fault::new(
                 here.key("mount"),
-                format!(
-                    "the upstream '{other}' stands at {} already",
-                    upstream.mount
-                ),
+                format!("the upstream '{other}' stands there already"),
                 "give each upstream a mount of its own",
             ));
         }
@@ -182,7 +179,7 @@ fn upstream(name: Arc<str>, raw: RawUpstream, here: &Path) -> Result<Upstream, F
         name,
         kind,
         url: url.0,
-        mount,
+        mount: mount.0,
         credential: credential_for(kind, credential, here)?,
         also_known_as: also_known_as
             .iter()
@@ -314,7 +311,7 @@ mod tests {
             (
                 &upstream("tiles", "mount = \"/\""),
                 "\"/\"",
-                "stands at / already",
+                "'planet' stands there already",
             ),
             (
                 &upstream("tiles", "mount = \"/quota-guard\""),
@@ -324,7 +321,7 @@ mod tests {
             (
                 &upstream("tiles", "mount = \"t\""),
                 "\"t\"",
-                "does not start with '/'",
+                "'t' cannot be a mount",
             ),
             (
                 &upstream("eu", "mount = \"/eu\""),
