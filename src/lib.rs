@@ -17,6 +17,8 @@ pub mod identity;
 
 pub mod ledger;
 
+pub mod store;
+
 pub mod upstream;
 
 pub mod front;

@@ -175,12 +175,14 @@ impl NewReservation {
     /// Whether this is `record`'s own reservation, made again because its answer was lost: still under
     /// way, for the same amounts. Limits may differ, for the policy may have been edited in between.
     pub fn repeats(&self, record: &Record) -> bool {
-        let same = |(ours, theirs): (&Claim, &Claim)| {
-            ours.account == theirs.account && ours.amount == theirs.amount
+        let same = |ours: &Claim, theirs: &Claim| {
+            ours.amount == theirs.amount
+                && AccountKey::from(&ours.account) == AccountKey::from(&theirs.account)
         };
+        let made_before = |ours: &Claim| record.claims.iter().any(|theirs| same(ours, theirs));
         record.state == State::Held
             && self.claims.len() == record.claims.len()
-            && self.claims.iter().zip(&record.claims).all(same)
+            && self.claims.iter().all(made_before)
     }
 }
 

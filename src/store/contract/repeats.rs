@@ -1,0 +1,91 @@
+//! Every step may be made again: an answer that was lost on its way must not cost anybody anything.
+
+use std::sync::Arc;
+
+use super::words::*;
+use crate::ledger::{LedgerError, Outcome, Reserved, State};
+
+pub(in crate::store) async fn counters_do_not_inflate_on_a_retried_reserve(books: Books) {
+    let first = grant(&books, 1, vec![claim("org", 40, 50)]).await;
+    let again = grant(&books, 1, vec![claim("org", 40, 50)]).await;
+    assert_eq!(first, again);
+    assert_eq!(columns(&books, "org").await, [0, 0, 0, 40]);
+    assert_eq!(books.entries(0, 100).await.unwrap().len(), 1);
+}
+
+pub(in crate::store) async fn concurrent_repeats_of_one_reserve_count_once(books: Books) {
+    let callers: Vec<_> = (0..20)
+        .map(|_| {
+            let books = Arc::clone(&books);
+            tokio::spawn(async move { reserve(&books, 1, vec![claim("org", 40, 50)]).await })
+        })
+        .collect();
+    for caller in callers {
+        let answer = caller.await.unwrap().unwrap();
+        assert!(matches!(answer, Reserved::Granted(_)), "{answer:?}");
+    }
+    assert_eq!(columns(&books, "org").await, [0, 0, 0, 40]);
+}
+
+pub(in crate::store) async fn an_id_is_spent_when_its_reservation_has_ended(books: Books) {
+    for (number, outcome) in [(1, charged(1)), (2, Outcome::Voided), (3, lost())] {
+        grant(&books, number, vec![claim("org", 1, 50)]).await;
+        close(&books, number, outcome).await;
+        let before = columns(&books, "org").await;
+        let answer = reserve(&books, number, vec![claim("org", 1, 50)]).await;
+        assert!(matches!(answer, Err(LedgerError::Reused(_))), "{answer:?}");
+        assert_eq!(columns(&books, "org").await, before);
+    }
+}
+
+pub(in crate::store) async fn an_id_cannot_reserve_something_else(books: Books) {
+    grant(&books, 1, vec![claim("org", 1, 50)]).await;
+    for other in [
+        vec![claim("org", 2, 50)],
+        vec![claim("team", 1, 50)],
+        vec![claim("org", 1, 50), claim("team", 1, 50)],
+        vec![],
+    ] {
+        let answer = reserve(&books, 1, other).await;
+        assert!(matches!(answer, Err(LedgerError::Reused(_))), "{answer:?}");
+    }
+    grant(&books, 1, vec![claim("org", 1, 60)]).await; // an edited limit is the same reservation
+    assert_eq!(columns(&books, "org").await, [0, 0, 0, 1]);
+}
+
+pub(in crate::store) async fn counters_do_not_inflate_on_a_retried_close(books: Books) {
+    for (number, outcome) in [(1, charged(7)), (2, Outcome::Voided), (3, lost())] {
+        grant(&books, number, vec![claim("org", 5, 50)]).await;
+        let first = close(&books, number, outcome.clone()).await;
+        let before = columns(&books, "org").await;
+        assert_eq!(close(&books, number, outcome).await, first);
+        assert_eq!(columns(&books, "org").await, before);
+    }
+    assert_eq!(columns(&books, "org").await, [5, 2, 5, 0]);
+}
+
+pub(in crate::store) async fn the_first_outcome_wins(books: Books) {
+    let outcomes = [charged(7), Outcome::Voided, lost()];
+    for (number, first) in (1..).zip(&outcomes) {
+        grant(&books, number, vec![claim("org", 5, 50)]).await;
+        close(&books, number, first.clone()).await;
+        let before = books.record(id(number)).await.unwrap().unwrap();
+        let balances = books.balances().await.unwrap();
+        for later in &outcomes {
+            close(&books, number, later.clone()).await;
+        }
+        assert_eq!(books.record(id(number)).await.unwrap().unwrap(), before);
+        assert_eq!(books.balances().await.unwrap(), balances);
+    }
+}
+
+pub(in crate::store) async fn the_first_evidence_wins(books: Books) {
+    grant(&books, 1, vec![claim("org", 5, 50)]).await;
+    close(&books, 1, lost()).await;
+    books.reconcile(id(1), &evidence(4), noon()).await.unwrap();
+    books.reconcile(id(1), &evidence(40), noon()).await.unwrap();
+    close(&books, 1, charged(30)).await;
+    assert_eq!(columns(&books, "org").await, [4, 0, 0, 0]);
+    let record = books.record(id(1)).await.unwrap().unwrap();
+    assert_eq!(record.state, State::Reconciled(evidence(4)));
+}

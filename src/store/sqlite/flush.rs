@@ -1,0 +1,157 @@
+//! Writes what a batch has changed: all of it in one transaction, many rows to a statement.
+
+use sqlx::query_builder::Separated;
+use sqlx::{Connection, QueryBuilder, Sqlite as Dialect, SqliteConnection};
+
+use super::desk::{Desk, NewClaim, NewEntry, Row};
+use super::rows::{amounts_text, state_columns};
+use crate::ledger::{LedgerError, Record, RequestId};
+use crate::units::{Amount, UtcTime};
+
+/// Rows to a statement. Only these few texts are ever made, so that each is prepared once.
+pub(super) const PORTIONS: [usize; 3] = [64, 8, 1];
+
+/// Makes the desk's changes durable, or leaves the disk as it was.
+pub(super) async fn flush(
+    connection: &mut SqliteConnection,
+    desk: &Desk,
+) -> Result<(), LedgerError> {
+    let changes = desk.changes();
+    let rows = changes.accounts.iter().map(|key| desk.row(key));
+    let rows = rows.collect::<Result<Vec<_>, _>>()?;
+    let records = changes.records.iter().filter_map(|id| desk.record(*id));
+    let records: Vec<_> = records.collect();
+    write(
+        connection,
+        &rows,
+        &records,
+        &changes.claims,
+        &changes.entries,
+    )
+    .await
+    .map_err(super::rows::failed)
+}
+
+async fn write(
+    connection: &mut SqliteConnection,
+    rows: &[&Row],
+    records: &[&Record],
+    claims: &[NewClaim],
+    entries: &[NewEntry],
+) -> Result<(), sqlx::Error> {
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    put(&mut transaction, &ACCOUNT, rows, |to, row| {
+        bind_row(to, row);
+    })
+    .await?;
+    put(&mut transaction, &RESERVATION, records, |to, record| {
+        bind_record(to, record);
+    })
+    .await?;
+    put(&mut transaction, &CLAIM, claims, bind_claim).await?;
+    put(&mut transaction, &ENTRY, entries, bind_entry).await?;
+    transaction.commit().await
+}
+
+/// A statement around its rows of values.
+struct Put {
+    head: &'static str,
+    tail: &'static str,
+}
+
+const ACCOUNT: Put = Put {
+    head: "INSERT INTO account (id, budget, partition, unit, starts_at, ends_at,
+           settled, overrun, unknown, held) ",
+    tail: " ON CONFLICT (id) DO UPDATE SET settled = excluded.settled,
+           overrun = excluded.overrun, unknown = excluded.unknown, held = excluded.held",
+};
+
+const RESERVATION: Put = Put {
+    head: "INSERT INTO reservation (id, team, key, api, product, tag, predicted, state,
+           charged, source, why, reserved_at, closed_at) ",
+    tail: " ON CONFLICT (id) DO UPDATE SET state = excluded.state, charged = excluded.charged,
+           source = excluded.source, why = excluded.why, closed_at = excluded.closed_at",
+};
+
+const CLAIM: Put = Put {
+    head: "INSERT INTO claim (reservation, account, amount, most, enforced) ",
+    tail: "",
+};
+
+const ENTRY: Put = Put {
+    head: "INSERT INTO entry (at, reservation, account, kind, reserved, charged, note) ",
+    tail: "",
+};
+
+type Values<'a> = Separated<'a, Dialect, &'static str>;
+
+async fn put<T>(
+    connection: &mut SqliteConnection,
+    statement: &Put,
+    mut rows: &[T],
+    bind: impl Fn(&mut Values<'_>, &T),
+) -> Result<(), sqlx::Error> {
+    for size in PORTIONS {
+        while let Some((portion, rest)) = rows.split_at_checked(size) {
+            let mut query = QueryBuilder::<Dialect>::new(statement.head);
+            query.push_values(portion, |mut to, row| bind(&mut to, row));
+            query.push(statement.tail);
+            query.build().execute(&mut *connection).await?;
+            rows = rest;
+        }
+    }
+    Ok(())
+}
+
+fn bind_row(to: &mut Values<'_>, row: &Row) {
+    let (account, balance) = (&row.balance.account, &row.balance);
+    to.push_bind(row.id)
+        .push_bind(account.budget.to_string())
+        .push_bind(account.partition.to_string())
+        .push_bind(account.unit.name())
+        .push_bind(account.window.start.as_microsecond())
+        .push_bind(account.window.end.map(UtcTime::as_microsecond))
+        .push_bind(balance.settled.micros())
+        .push_bind(balance.overrun.micros())
+        .push_bind(balance.unknown.micros())
+        .push_bind(balance.held.micros());
+}
+
+fn bind_record(to: &mut Values<'_>, record: &Record) {
+    let (charged, source, why) = state_columns(&record.state);
+    to.push_bind(id(record.request))
+        .push_bind(record.team.to_string())
+        .push_bind(record.key.to_string())
+        .push_bind(record.api.to_string())
+        .push_bind(record.product.as_deref().map(str::to_owned))
+        .push_bind(record.tag.as_deref().map(str::to_owned))
+        .push_bind(amounts_text(&record.predicted))
+        .push_bind(record.state.name())
+        .push_bind(charged)
+        .push_bind(source.map(str::to_owned))
+        .push_bind(why.map(str::to_owned))
+        .push_bind(record.reserved_at.as_microsecond())
+        .push_bind(record.closed_at.map(UtcTime::as_microsecond));
+}
+
+fn bind_claim(to: &mut Values<'_>, new: &NewClaim) {
+    to.push_bind(id(new.request))
+        .push_bind(new.account_id)
+        .push_bind(new.claim.amount.micros())
+        .push_bind(new.claim.limit.map(Amount::micros))
+        .push_bind(new.claim.enforced);
+}
+
+fn bind_entry(to: &mut Values<'_>, entry: &NewEntry) {
+    to.push_bind(entry.at.as_microsecond())
+        .push_bind(id(entry.request))
+        .push_bind(entry.account_id)
+        .push_bind(entry.kind.name())
+        .push_bind(entry.reserved.micros())
+        .push_bind(entry.charged.micros())
+        .push_bind(entry.note.to_string());
+}
+
+fn id(request: RequestId) -> Vec<u8> {
+    request.as_uuid().into_bytes().to_vec()
+}
