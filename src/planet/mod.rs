@@ -6,6 +6,7 @@
 
 mod api;
 mod ask;
+pub mod evalscript;
 pub mod json;
 mod path;
 mod query;
