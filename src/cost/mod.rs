@@ -5,6 +5,7 @@
 #![deny(clippy::float_arithmetic, clippy::as_conversions)]
 
 mod estimate;
+pub mod imagery;
 mod plan;
 mod prices;
 

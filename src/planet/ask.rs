@@ -2,11 +2,17 @@
 
 use std::sync::Arc;
 
+use super::imagery::Imagery;
+
 /// One understood request. Each variant holds what the cost rules need and nothing else.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Ask {
     /// Known to cost nothing.
     Nothing,
+    /// One image of the Processing API.
+    Process(Imagery),
+    /// Figures of the Statistical API, in one request.
+    Statistics(Imagery),
     /// Spends, but how much cannot be told from the request.
     Unbounded(Unbounded),
 }

@@ -6,14 +6,27 @@
 
 mod api;
 mod ask;
+pub mod collections;
+mod correction;
+pub mod document;
 pub mod evalscript;
+mod extent;
+mod format;
+mod frame;
+mod imagery;
 pub mod json;
+mod number;
 mod path;
+mod period;
+pub mod process;
 mod query;
 pub mod route;
+mod sources;
+pub mod statistics;
 
 pub use api::{Api, UpstreamKind};
 pub use ask::{Ask, Misread, Reading, Unbounded};
+pub use imagery::{Correction, Declared, Format, Imagery, Known, Source};
 pub use path::{Mount, Target, longest_mount};
 pub use query::Query;
 pub use route::{Operation, Route, classify};

@@ -8,8 +8,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use oxc_ast::AstKind;
 use oxc_ast::ast::{
     Argument, ArrowFunctionExpression, AssignmentOperator, AssignmentTarget, BindingPattern,
-    CallExpression, Expression, ForStatementLeft, Function, Program, SimpleAssignmentTarget,
-    VariableDeclarator,
+    CallExpression, Expression, ForStatementLeft, Function, MemberExpression, Program,
+    SimpleAssignmentTarget, VariableDeclarator,
 };
 use oxc_ast_visit::Visit;
 
@@ -98,15 +98,17 @@ impl<'a> Names<'a> {
 
     /// Two names of one value: what changes it through one changes it for the other.
     fn spread_changes(&mut self) {
-        for _ in 0..self.aliases.len() {
-            let before = self.changed.len();
-            for (one, other) in &self.aliases {
-                if self.changed.contains(one) || self.changed.contains(other) {
-                    self.changed.extend([*one, *other]);
+        let mut twins: HashMap<&str, Vec<&'a str>> = HashMap::new();
+        for (one, other) in &self.aliases {
+            twins.entry(one).or_default().push(other);
+            twins.entry(other).or_default().push(one);
+        }
+        let mut fresh: Vec<&str> = self.changed.iter().copied().collect();
+        while let Some(name) = fresh.pop() {
+            for twin in twins.remove(name).unwrap_or_default() {
+                if self.changed.insert(twin) {
+                    fresh.push(twin);
                 }
-            }
-            if self.changed.len() == before {
-                return;
             }
         }
     }
@@ -132,7 +134,7 @@ impl<'a> Names<'a> {
     fn declarator(&mut self, declarator: &'a VariableDeclarator<'a>) {
         match (&declarator.id, &declarator.init) {
             (BindingPattern::BindingIdentifier(id), Some(init)) => {
-                self.give(id.name.as_str(), init)
+                self.give(id.name.as_str(), init);
             }
             (BindingPattern::BindingIdentifier(_), None) => {}
             (pattern, _) => {
@@ -155,7 +157,7 @@ impl<'a> Names<'a> {
         let method = call
             .callee
             .as_member_expression()
-            .and_then(|member| member.static_property_name());
+            .and_then(MemberExpression::static_property_name);
         let called = method.or_else(|| Some(call.callee.get_identifier_reference()?.name.as_str()));
         if called == Some("setInputComponents") {
             self.components
@@ -211,7 +213,7 @@ impl<'a> Visit<'a> for Names<'a> {
             },
             AstKind::UpdateExpression(update) => match &update.argument {
                 SimpleAssignmentTarget::AssignmentTargetIdentifier(id) => {
-                    self.change(Some(id.name.as_str()))
+                    self.change(Some(id.name.as_str()));
                 }
                 other => {
                     let member = other.as_member_expression();

@@ -222,9 +222,10 @@ fn what_only_running_would_tell_is_unreadable_with_a_reason() {
 
 #[test]
 fn constants_made_of_constants_do_not_grow_without_end() {
-    let doubled: String = (1..40)
-        .map(|n| format!("const a{n} = [...a{}, ...a{}];", n - 1, n - 1))
+    let doubled: Vec<String> = (1..40)
+        .map(|n| format!("const a{n} = [...a{0}, ...a{0}];", n - 1))
         .collect();
+    let doubled = doubled.concat();
     let script = format!(
         "const a0 = ['B01', 'B02']; {doubled} function setup() {{ return {{input: a39}} }}"
     );
