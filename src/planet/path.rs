@@ -101,12 +101,13 @@ fn canonical(path: &str) -> Result<Cow<'_, str>, Misread> {
     if let Some(byte) = path.bytes().find(|byte| !may_stand_in_a_path(*byte)) {
         return Err(refused_raw(byte));
     }
-    let path = if path.contains('%') || path.contains("//") {
-        rewrite(path)?
-    } else {
+    let is_plain = memchr::memchr(b'%', path.as_bytes()).is_none() && !path.contains("//");
+    let path = if is_plain {
         Cow::Borrowed(path)
+    } else {
+        rewrite(path)?
     };
-    if path.split('/').any(|segment| matches!(segment, "." | "..")) {
+    if has_dot_segment(&path) {
         return Err(Misread::new(
             "the path holds a '.' or '..' segment, plain or encoded; send the path it leads to",
         ));
@@ -114,13 +115,40 @@ fn canonical(path: &str) -> Result<Cow<'_, str>, Misread> {
     Ok(path)
 }
 
-/// Unreserved, the sub-delimiters but for the semicolon, and what RFC 3986 allows besides in a segment.
-fn may_stand_in_a_path(byte: u8) -> bool {
-    is_unreserved(byte) || b"/%:@!$&'()*+,=".contains(&byte)
+/// Looks only where a segment begins with a dot, which is seldom.
+fn has_dot_segment(path: &str) -> bool {
+    memchr::memmem::find_iter(path.as_bytes(), "/.").any(|at| {
+        let behind = &path[at + 1..];
+        let segment = behind
+            .split_once('/')
+            .map_or(behind, |(segment, _)| segment);
+        matches!(segment, "." | "..")
+    })
 }
 
-fn is_unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
+/// Unreserved, the sub-delimiters but for the semicolon, and what RFC 3986 allows besides in a segment.
+const fn may_stand_in_a_path(byte: u8) -> bool {
+    is_unreserved(byte)
+        || matches!(
+            byte,
+            b'/' | b'%'
+                | b':'
+                | b'@'
+                | b'!'
+                | b'$'
+                | b'&'
+                | b'\''
+                | b'('
+                | b')'
+                | b'*'
+                | b'+'
+                | b','
+                | b'='
+        )
+}
+
+const fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
 fn refused_raw(byte: u8) -> Misread {
@@ -227,10 +255,8 @@ fn check_query(query: &str) -> Result<(), Misread> {
             )));
         }
     }
-    query
-        .split('%')
-        .skip(1)
-        .try_for_each(|behind| encoded_byte(behind.as_bytes()).map(|_| ()))
+    memchr::memchr_iter(b'%', query.as_bytes())
+        .try_for_each(|at| encoded_byte(&query.as_bytes()[at + 1..]).map(|_| ()))
 }
 
 #[cfg(test)]

@@ -8,21 +8,31 @@ pub(super) fn below<'p>(prefix: &str, path: &'p str) -> Option<&'p str> {
     (rest.is_empty() || rest.starts_with('/')).then(|| rest.strip_suffix('/').unwrap_or(rest))
 }
 
+/// Compares byte by byte, so that most patterns are told apart by their first few.
 pub(super) fn matches(pattern: &str, path: &str) -> bool {
-    let mut segments = path.split('/');
-    for wanted in pattern.split('/') {
-        let Some(found) = segments.next() else {
+    let (mut wanted, mut found) = (pattern.as_bytes(), path.as_bytes());
+    while let Some((first, behind)) = wanted.split_first() {
+        if *first == b'{' {
+            let length = segment_length(found);
+            let close = segment_length(wanted);
+            if length == 0 {
+                return false;
+            }
+            if wanted[..close].ends_with(b"*}") {
+                return true;
+            }
+            (wanted, found) = (&wanted[close..], &found[length..]);
+        } else if found.first() == Some(first) {
+            (wanted, found) = (behind, &found[1..]);
+        } else {
             return false;
-        };
-        match param_name(wanted) {
-            Some(_) if found.is_empty() => return false,
-            Some(name) if name.ends_with('*') => return true,
-            Some(_) => {}
-            None if wanted == found => {}
-            None => return false,
         }
     }
-    segments.next().is_none()
+    found.is_empty()
+}
+
+fn segment_length(path: &[u8]) -> usize {
+    memchr::memchr(b'/', path).unwrap_or(path.len())
 }
 
 /// The segment of `path` that stands for `{name}`; for `{name*}`, all that is left.

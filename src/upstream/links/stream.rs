@@ -5,6 +5,8 @@
 //! XML, and text begins behind a '>'. So only the bytes behind such a mark are looked at; the rest is
 //! copied.
 
+use memchr::memmem;
+
 use super::Rewrite;
 
 /// What the body is written in: where text begins and ends.
@@ -27,13 +29,6 @@ impl Form {
         }
     }
 
-    fn next_mark(self, text: &[u8]) -> Option<usize> {
-        match self {
-            Self::Json => memchr::memchr(b'"', text),
-            Self::Xml => memchr::memchr3(b'"', b'\'', b'>', text),
-        }
-    }
-
     /// How it spells the `&` between two pairs of a query.
     fn amp(self) -> &'static [u8] {
         match self {
@@ -48,11 +43,41 @@ const LONGEST_LINK: usize = 16 * 1024;
 
 const SCHEME: &[u8] = b"http";
 
+/// A mark and the first letter of a link, which few strings begin with: looking for both at once passes
+/// over most marks.
+#[derive(Debug)]
+struct Marks {
+    form: Form,
+    lower: memmem::Finder<'static>,
+    upper: memmem::Finder<'static>,
+}
+
+impl Marks {
+    fn new(form: Form) -> Self {
+        Self {
+            form,
+            lower: memmem::Finder::new("\"h"),
+            upper: memmem::Finder::new("\"H"),
+        }
+    }
+
+    /// Where the next text begins that may be a link, or may be one once its first letter has come.
+    fn next(&self, text: &[u8]) -> Option<usize> {
+        if self.form == Form::Xml {
+            return memchr::memchr3(b'"', b'\'', b'>', text);
+        }
+        let lower = self.lower.find(text);
+        let upper = self.upper.find(&text[..lower.unwrap_or(text.len())]);
+        let at_the_end = || text.ends_with(b"\"").then(|| text.len() - 1);
+        upper.or(lower).or_else(at_the_end)
+    }
+}
+
 /// Takes a body chunk by chunk and gives it back with its links rewritten.
 #[derive(Debug)]
 pub struct Rewriter {
     rewrite: Rewrite,
-    form: Form,
+    marks: Marks,
     /// What came and could not be decided on yet.
     held: Vec<u8>,
     /// The byte before what is held.
@@ -65,7 +90,7 @@ impl Rewriter {
     pub(super) fn new(rewrite: Rewrite, form: Form) -> Self {
         Self {
             rewrite,
-            form,
+            marks: Marks::new(form),
             held: Vec::new(),
             before: b' ',
             unscrubbed: Vec::new(),
@@ -113,7 +138,7 @@ impl Rewriter {
     fn copy(&mut self, text: &[u8], is_last: bool, out: &mut Vec<u8>) -> usize {
         let mut copied = 0;
         let mut from = 0;
-        while let Some(mark) = self.form.next_mark(&text[from..]).map(|at| from + at) {
+        while let Some(mark) = self.marks.next(&text[from..]).map(|at| from + at) {
             from = mark + 1;
             match self.look(text, mark, is_last) {
                 Look::Elsewhere => {}
@@ -145,7 +170,7 @@ impl Rewriter {
     /// The answer depends on at most [`LONGEST_LINK`] bytes, however they are cut into chunks.
     fn look(&self, text: &[u8], mark: usize, is_last: bool) -> Look {
         let before = mark.checked_sub(1).map_or(self.before, |at| text[at]);
-        if self.form == Form::Json && before == b'\\' {
+        if self.marks.form == Form::Json && before == b'\\' {
             return Look::Elsewhere; // a quotation mark inside a string
         }
         let behind = &text[mark + 1..];
@@ -166,7 +191,7 @@ impl Rewriter {
     }
 
     fn end(&self, mark: u8, behind: &[u8], is_last: bool) -> End {
-        let found = match (self.form, mark) {
+        let found = match (self.marks.form, mark) {
             (Form::Json, _) => return end_of_value(behind, is_last),
             (Form::Xml, b'>') => memchr::memchr(b'<', behind),
             (Form::Xml, quote) => memchr::memchr2(quote, b'<', behind),
@@ -176,8 +201,8 @@ impl Rewriter {
 
     /// Writes the link rewritten; `false` when it is none of ours.
     fn put(&self, link: &[u8], out: &mut Vec<u8>) -> bool {
-        if self.form == Form::Xml || memchr::memchr(b'\\', link).is_none() {
-            return self.rewrite.put_link(link, self.form.amp(), out);
+        if self.marks.form == Form::Xml || memchr::memchr(b'\\', link).is_none() {
+            return self.rewrite.put_link(link, self.marks.form.amp(), out);
         }
         self.put_escaped(link, out).is_some()
     }
@@ -189,7 +214,7 @@ impl Rewriter {
         let mut rewritten = Vec::with_capacity(link.len());
         if !self
             .rewrite
-            .put_link(decoded.as_bytes(), self.form.amp(), &mut rewritten)
+            .put_link(decoded.as_bytes(), self.marks.form.amp(), &mut rewritten)
         {
             return None;
         }
