@@ -19,7 +19,7 @@ use tower::ServiceBuilder;
 use tracing::debug;
 use uuid::Uuid;
 
-use super::patience::{Activity, Patient};
+use super::patience::{Activity, Patient, Protocol};
 use super::{Limits, layers};
 use crate::ledger::RequestId;
 use crate::upstream::{Arrival, Body, counted, from_wire};
@@ -47,17 +47,23 @@ where
         return;
     }
     let Some(tls) = terms.tls.clone() else {
-        return exchange(socket, terms, handler).await;
+        return exchange(socket, Protocol::Http1, terms, handler).await;
     };
     let handshake = TlsAcceptor::from(tls).accept(socket);
     match timeout(terms.limits.header_timeout, handshake).await {
-        Ok(Ok(stream)) => Box::pin(exchange(stream, terms, handler)).await,
+        Ok(Ok(stream)) => {
+            let protocol = match stream.get_ref().1.alpn_protocol() {
+                Some(b"h2") => Protocol::Http2,
+                _ => Protocol::Http1,
+            };
+            Box::pin(exchange(stream, protocol, terms, handler)).await;
+        }
         Ok(Err(error)) => debug!(%error, "no TLS with this client"),
         Err(_) => debug!("the TLS handshake took too long"),
     }
 }
 
-async fn exchange<S, H, F>(stream: S, terms: Terms, handler: H)
+async fn exchange<S, H, F>(stream: S, protocol: Protocol, terms: Terms, handler: H)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Fn(Request<Body>) -> F + Clone + Send + Sync + 'static,
@@ -73,7 +79,7 @@ where
         peer,
         secure: tls.is_some(),
     };
-    let activity = Activity::default();
+    let activity = Activity::new(protocol);
     let stream = Patient::new(stream, activity.clone(), limits.stall_timeout);
     let requests = activity.clone();
     let service = ServiceBuilder::new()

@@ -15,7 +15,19 @@ use super::Limits;
 
 /// What a connection is doing. Clones speak of the same connection.
 #[derive(Clone, Debug)]
-pub(super) struct Activity(Arc<watch::Sender<State>>);
+pub(super) struct Activity {
+    state: Arc<watch::Sender<State>>,
+    protocol: Protocol,
+}
+
+/// What bytes between two requests mean.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Protocol {
+    /// The next head has begun.
+    Http1,
+    /// Anything: a sign of life, room for more data.
+    Http2,
+}
 
 #[derive(Clone, Copy, Debug)]
 struct State {
@@ -24,20 +36,22 @@ struct State {
     heard: bool,
 }
 
-impl Default for Activity {
+impl Activity {
     /// A new connection owes a request at once.
-    fn default() -> Self {
-        Self(Arc::new(watch::Sender::new(State {
+    pub(super) fn new(protocol: Protocol) -> Self {
+        let state = watch::Sender::new(State {
             requests: 0,
             heard: true,
-        })))
+        });
+        Self {
+            state: Arc::new(state),
+            protocol,
+        }
     }
-}
 
-impl Activity {
     /// A request is under way until what this returns is dropped.
     pub(super) fn request(&self) -> UnderWay {
-        self.0.send_modify(|state| {
+        self.state.send_modify(|state| {
             state.requests += 1;
             state.heard = false;
         });
@@ -46,7 +60,7 @@ impl Activity {
 
     /// Waits until no request is under way and the next one has taken too long to come.
     pub(super) async fn overdue(&self, limits: Limits) {
-        let mut changes = self.0.subscribe();
+        let mut changes = self.state.subscribe();
         loop {
             let state = *changes.borrow_and_update();
             let patience = match state {
@@ -67,8 +81,9 @@ impl Activity {
     }
 
     fn hear(&self) {
-        self.0.send_if_modified(|state| {
-            let first = state.requests == 0 && !state.heard;
+        let protocol = self.protocol;
+        self.state.send_if_modified(|state| {
+            let first = protocol == Protocol::Http1 && state.requests == 0 && !state.heard;
             state.heard |= first;
             first
         });
@@ -80,7 +95,7 @@ pub(super) struct UnderWay(Activity);
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.0.send_modify(|state| state.requests -= 1);
+        self.0.state.send_modify(|state| state.requests -= 1);
     }
 }
 
@@ -193,7 +208,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_new_connection_owes_a_head_and_a_served_one_may_rest() {
-        let activity = Activity::default();
+        let activity = Activity::new(Protocol::Http1);
         activity.overdue(LIMITS).await;
 
         let request = activity.request();
@@ -212,9 +227,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_sign_of_life_in_http2_is_not_the_beginning_of_a_head() {
+        let activity = Activity::new(Protocol::Http2);
+        activity.overdue(LIMITS).await;
+
+        drop(activity.request());
+        activity.hear();
+        assert!(timeout(SOON, activity.overdue(LIMITS)).await.is_err());
+    }
+
+    #[tokio::test]
     async fn a_client_that_takes_nothing_is_given_up() {
         let (ours, _theirs) = tokio::io::duplex(4);
-        let mut patient = Patient::new(ours, Activity::default(), LIMITS.stall_timeout);
+        let mut patient = Patient::new(ours, Activity::new(Protocol::Http1), LIMITS.stall_timeout);
         let error = patient.write_all(b"more than fits").await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
@@ -222,7 +247,7 @@ mod tests {
     #[tokio::test]
     async fn what_comes_in_is_heard_and_passed_on() {
         let (ours, mut theirs) = tokio::io::duplex(64);
-        let activity = Activity::default();
+        let activity = Activity::new(Protocol::Http1);
         drop(activity.request());
         let mut patient = Patient::new(ours, activity.clone(), LIMITS.stall_timeout);
         theirs.write_all(b"GET").await.unwrap();

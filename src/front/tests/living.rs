@@ -1,5 +1,7 @@
 //! How long connections live, how many, and how the guard stops.
 
+use http_body_util::BodyExt;
+
 use super::*;
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -121,6 +123,33 @@ async fn stopping_finishes_what_is_under_way_and_takes_no_more() {
     answer.send(()).unwrap();
     let answer = read_until(&mut stream, "\r\n\r\nok").await;
     assert!(answer.contains("connection: close"), "{answer}");
+    assert_eq!(guard.stopped.await.unwrap(), CutOff::default());
+}
+
+#[tokio::test]
+async fn stopping_lets_an_http2_client_have_its_answer() {
+    let (asked, is_asked) = oneshot::channel();
+    let (answer, may_answer) = oneshot::channel();
+    let url = upstream(async move |mut stream| {
+        read_until(&mut stream, "\r\n\r\n").await;
+        asked.send(()).unwrap();
+        may_answer.await.unwrap();
+        stream.write_all(OK.as_bytes()).await.unwrap();
+    })
+    .await;
+    let guard = Guard::start(&url, LIMITS, true).await;
+    let mut request = Request::new(full("abc"));
+    *request.uri_mut() = format!("https://{}/a", guard.address).parse().unwrap();
+    let client = pool();
+    let response = tokio::spawn(async move { client.send(request, SEND).await });
+    is_asked.await.unwrap();
+    guard.stop.send(()).unwrap();
+    answer.send(()).unwrap();
+    let response = response.await.unwrap().unwrap();
+    assert_eq!(
+        response.into_body().collect().await.unwrap().to_bytes(),
+        "ok"
+    );
     assert_eq!(guard.stopped.await.unwrap(), CutOff::default());
 }
 
