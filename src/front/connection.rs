@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::header::{CONNECTION, HeaderValue, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
 use http::{HeaderMap, Request, Response, Version};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -151,6 +152,7 @@ where
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(CONNECTION, close);
         }
+        announce_length(&mut response);
         Ok(response.map(|body| counted(body, move |_| drop(under_way))))
     }
 }
@@ -159,6 +161,20 @@ where
 /// us have cut the bytes otherwise, the rest must not be read as the next request.
 fn must_be_last(version: Version, headers: &HeaderMap) -> bool {
     version < Version::HTTP_2 && headers.contains_key(TRANSFER_ENCODING)
+}
+
+/// A step that replaced the body need not have thought of its length. An empty body is left alone: what
+/// answers `HEAD` announces what `GET` would bring.
+fn announce_length(response: &mut Response<Body>) {
+    if let Some(length) = response
+        .body()
+        .size_hint()
+        .exact()
+        .filter(|length| *length > 0)
+    {
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
 }
 
 fn log_end(ended: Result<(), Box<dyn std::error::Error + Send + Sync>>) {

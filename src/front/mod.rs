@@ -22,12 +22,18 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
+use crate::policy;
 use crate::upstream::{Body, Exchanges};
 
 pub use tls::{TlsError, server_config};
 
 /// How long to wait when the system has no room for another connection.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
+
+const MAX_HEADER_BYTES: usize = 64 * 1024;
+/// Longer than clients that poll wait between two looks.
+const IDLE: Duration = Duration::from_secs(75);
+const STALL: Duration = Duration::from_secs(90);
 
 /// What a client may take of the guard's time and memory.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +48,20 @@ pub struct Limits {
     pub stall_timeout: Duration,
     /// For everything under way when the guard is told to stop.
     pub drain_timeout: Duration,
+}
+
+impl From<&policy::Limits> for Limits {
+    fn from(set: &policy::Limits) -> Self {
+        let max_connections = usize::try_from(set.max_connections).unwrap_or(usize::MAX);
+        Self {
+            max_connections,
+            header_timeout: set.header_timeout,
+            max_header_bytes: MAX_HEADER_BYTES,
+            idle_timeout: IDLE,
+            stall_timeout: STALL,
+            drain_timeout: set.drain_timeout,
+        }
+    }
 }
 
 /// A place where clients connect.

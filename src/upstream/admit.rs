@@ -7,7 +7,7 @@
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, UPGRADE};
 use http::request::Parts;
 use http::uri::Authority;
-use http::{HeaderMap, HeaderName, Method, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 
 use super::headers::drop_hop_by_hop;
 
@@ -51,12 +51,15 @@ pub enum Unforwardable {
 }
 
 /// Refuses what cannot be understood in one way only, then removes what concerned this connection
-/// alone. `own` are the authorities by which clients know the guard, such as that of its public URL.
+/// alone. Afterwards `Host` says whom the client addressed, in every version of HTTP. `own` are the authorities by which clients know the guard, such as that of its public URL.
 pub fn admit(request: &mut Parts, own: &[Authority]) -> Result<(), Unforwardable> {
     check_method(&request.method)?;
     check_target(request, own)?;
     check_headers(&request.headers)?;
     drop_hop_by_hop(&mut request.headers);
+    if let Some(host) = request.uri.authority().and_then(as_header) {
+        request.headers.insert(HOST, host);
+    }
     request.headers.remove(EXPECT); // hyper answers it when the body is first read
     Ok(())
 }
@@ -95,6 +98,10 @@ fn check_target(request: &Parts, own: &[Authority]) -> Result<(), Unforwardable>
         Some(host) if !is_authority(host.as_bytes(), authority) => Err(Unforwardable::Host),
         _ => Ok(()),
     }
+}
+
+fn as_header(authority: &Authority) -> Option<HeaderValue> {
+    HeaderValue::from_str(authority.as_str()).ok()
 }
 
 fn is_authority(host: &[u8], authority: &Authority) -> bool {
@@ -276,6 +283,7 @@ mod tests {
             let mut request = parts("GET", "https://lb.example/a", &headers);
             request.version = Version::HTTP_2;
             assert_eq!(admit(&mut request, &own()).is_ok(), passes, "{host:?}");
+            assert!(!passes || request.headers[HOST] == "lb.example", "{host:?}");
         }
     }
 

@@ -32,6 +32,10 @@ const KEEPALIVE: Duration = Duration::from_mins(1);
 const H2_PING_EVERY: Duration = Duration::from_secs(20);
 const H2_PING_WAIT: Duration = Duration::from_secs(10);
 
+const CONNECT: Duration = Duration::from_secs(10);
+/// SDKs give up on a silent download after two minutes.
+const BODY_IDLE: Duration = Duration::from_secs(90);
+
 /// How long each part of an exchange may take.
 #[derive(Clone, Copy, Debug)]
 pub struct SendLimits {
@@ -41,6 +45,17 @@ pub struct SendLimits {
     pub answer: Duration,
     /// Between two pieces of the answer's body.
     pub idle: Duration,
+}
+
+impl SendLimits {
+    /// The usual patience, and `answer` for the head of the answer.
+    pub fn answer_within(answer: Duration) -> Self {
+        Self {
+            connect: CONNECT,
+            answer,
+            idle: BODY_IDLE,
+        }
+    }
 }
 
 /// Whose word is taken for an upstream's certificate.

@@ -62,6 +62,17 @@ async fn head_keeps_the_length_that_it_asks_for() {
 }
 
 #[tokio::test]
+async fn a_body_that_was_replaced_is_announced_with_its_own_length() {
+    let (url, _) = answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+    let guard = Guard::forwarding_to(&url).await;
+    let answer = guard
+        .say("GET /replaced HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        .await;
+    assert!(answer.contains("content-length: 7\r\n"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\nanother"), "{answer}");
+}
+
+#[tokio::test]
 async fn a_part_and_a_not_modified_come_back_as_they_are() {
     for (said, line) in [
         (
@@ -137,6 +148,8 @@ async fn http2_is_spoken_on_both_sides() {
     assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "ok");
     let asked = asked.await.unwrap();
     assert!(asked.starts_with("POST /under/a HTTP/1.1\r\n"), "{asked}");
+    let host = format!("x-forwarded-host: {}\r\n", inner.address);
+    assert!(asked.contains(&host), "{asked}");
     assert!(asked.contains("x-forwarded-proto: https\r\n"), "{asked}");
     assert!(asked.contains("content-length: 3\r\n"), "{asked}");
 }

@@ -136,6 +136,7 @@ impl Forwarder {
             },
             _ => {}
         }
+        let replaced = parts.uri.path() == "/replaced";
         let target = parts.uri.path_and_query().unwrap().as_str();
         parts.uri = self.upstream.join(target).unwrap();
         let (pool, report) = (self.pool.clone(), self.report.clone());
@@ -146,7 +147,11 @@ impl Forwarder {
             )
         };
         let answer = self.exchanges.detach(exchange).await;
-        answer.unwrap_or_else(|error| refuse(StatusCode::BAD_GATEWAY, &error))
+        match answer {
+            Ok(answer) if replaced => answer.map(|_| full("another")),
+            Ok(answer) => answer,
+            Err(error) => refuse(StatusCode::BAD_GATEWAY, &error),
+        }
     }
 }
 
