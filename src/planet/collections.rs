@@ -9,11 +9,12 @@ use super::extent::{Extent, Ground};
 use super::number;
 
 /// One of the places where Sentinel Hub runs, by the name that the policy file gives it.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq)]
 #[serde(rename_all = "kebab-case")]
 pub enum Deployment {
     #[default]
     Main,
+    #[serde(rename = "us-west-2")]
     UsWest2,
     Creodias,
     Cdse,

@@ -9,9 +9,6 @@ use super::extent::{Extent, Ground, RawGeometry};
 use super::imagery::Notes;
 use super::{Misread, number};
 
-/// Sentinel Hub's size where a request states none.
-const DEFAULT_SIDE: u64 = 256;
-
 /// How far a computed number of pixels may lie from a whole one and still be meant as that.
 const WHOLE_WITHIN: f64 = 1e-6;
 
@@ -55,6 +52,8 @@ pub(super) struct Frame {
 pub(super) struct SizeRule {
     pub(super) place: &'static str,
     pub(super) most: u64,
+    /// The side where none is stated.
+    pub(super) default: Option<u64>,
 }
 
 impl RawBounds {
@@ -90,10 +89,9 @@ impl RawSize {
             && self.height.is_none()
             && self.resx.is_none()
             && self.resy.is_none();
-        let (width, height) = if nothing {
-            (DEFAULT_SIDE, DEFAULT_SIDE)
-        } else {
-            (
+        let (width, height) = match rule.default.filter(|_| nothing) {
+            Some(side) => (side, side),
+            None => (
                 side(
                     "width",
                     self.width,
@@ -110,7 +108,7 @@ impl RawSize {
                     rule,
                     notes,
                 )?,
-            )
+            ),
         };
         Ok(Frame {
             width,
@@ -130,7 +128,7 @@ fn side(
     rule: SizeRule,
     notes: &mut Notes,
 ) -> Result<u64, Misread> {
-    let SizeRule { place, most } = rule;
+    let SizeRule { place, most, .. } = rule;
     let stated = pixels.map(|side| side.0);
     if let Some(pixels) = stated.filter(|pixels| !(1..=most).contains(pixels)) {
         return Err(Misread::new(format!(
@@ -215,6 +213,7 @@ mod tests {
     const RULE: SizeRule = SizeRule {
         place: "output",
         most: 2500,
+        default: Some(256),
     };
 
     fn frame(size: &str) -> Result<(u64, u64, bool), String> {

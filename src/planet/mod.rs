@@ -26,6 +26,7 @@ pub mod statistics;
 
 pub use api::{Api, UpstreamKind};
 pub use ask::{Ask, Misread, Reading, Unbounded};
+pub use collections::Deployment;
 pub use imagery::{Correction, Declared, Format, Imagery, Known, Source};
 pub use path::{Mount, Target, longest_mount};
 pub use query::Query;

@@ -17,9 +17,13 @@ use super::{Ask, Misread, Reading, correction, format, json};
 /// The longest side of an image.
 pub(super) const MAX_SIDE: u64 = 2500;
 
+/// The side of an image where a request states none.
+pub(super) const DEFAULT_SIDE: u64 = 256;
+
 const SIZE: SizeRule = SizeRule {
     place: "output",
     most: MAX_SIDE,
+    default: Some(DEFAULT_SIDE),
 };
 
 #[derive(Debug, Deserialize)]
@@ -86,7 +90,7 @@ impl RawProcess {
             period: None,
         };
         let setting = Setting {
-            frame: &frame,
+            area: Some((frame.extent, frame.ground)),
             sampling,
             known,
         };

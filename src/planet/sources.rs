@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::Misread;
 use super::collections::Collection;
 use super::evalscript::{Input, Mosaicking, Script, Setup, Simple};
-use super::frame::Frame;
+use super::extent::{Extent, Ground};
 use super::imagery::{Known, Notes, Source, Unread};
 use super::period::{Period, RawPeriod};
 
@@ -65,7 +65,8 @@ pub(super) struct Sampling {
 
 /// What a reading of sources leans on.
 pub(super) struct Setting<'a> {
-    pub(super) frame: &'a Frame,
+    /// The box that scenes must touch, where it is known.
+    pub(super) area: Option<(Extent, Ground)>,
     pub(super) sampling: Sampling,
     pub(super) known: &'a Known<'a>,
 }
@@ -311,8 +312,8 @@ impl Drawn<'_> {
     }
 
     fn scenes_a_day(&self) -> Option<u64> {
-        let frame = self.setting.frame;
-        self.collection?.scenes_a_day(&frame.extent, frame.ground)
+        let (extent, ground) = self.setting.area?;
+        self.collection?.scenes_a_day(&extent, ground)
     }
 }
 

@@ -17,6 +17,7 @@ use crate::units::UtcTime;
 const SIZE: SizeRule = SizeRule {
     place: "aggregation",
     most: process::MAX_SIDE,
+    default: Some(process::DEFAULT_SIDE),
 };
 
 #[derive(Debug, Deserialize)]
@@ -81,7 +82,7 @@ impl RawStatistics {
             period: Some(period),
         };
         let setting = Setting {
-            frame: &frame,
+            area: Some((frame.extent, frame.ground)),
             sampling,
             known,
         };

@@ -40,7 +40,7 @@ pub use matching::Match;
 pub use people::{Caller, Key, Team, UNKNOWN_KEY};
 pub use server::{Limits, Server, Store, Tls};
 pub use text::KeyHash;
-pub use upstreams::{Credential, Deployment, SecretSource, Upstream};
+pub use upstreams::{Credential, SecretSource, Upstream};
 
 use crate::cost::{Plan, Prices};
 

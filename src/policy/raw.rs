@@ -11,9 +11,9 @@ use serde::Deserialize;
 use super::address::{MountPath, WebUrl};
 use super::either::WordOrTable;
 use super::text::{ApiName, Instant, KeyHash, Name, PassThrough, Size, Span};
-use super::{Decision, Deployment, Dimension, OnBreach, SecretSource, Unclassified, Unpredictable};
+use super::{Decision, Dimension, OnBreach, SecretSource, Unclassified, Unpredictable};
 use crate::cost::{Plan, Prices};
-use crate::planet::UpstreamKind;
+use crate::planet::{Deployment, UpstreamKind};
 use crate::units::{Amount, Percent, Unit};
 
 #[derive(Deserialize)]

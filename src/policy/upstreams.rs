@@ -12,7 +12,7 @@ use super::either::WordOrTable;
 use super::fault::{Fault, Path};
 use super::raw::{RawCredential, RawUpstream};
 use super::text::{Name, PassThrough};
-use crate::planet::{Mount, UpstreamKind};
+use crate::planet::{Deployment, Mount, UpstreamKind};
 
 /// A host of Planet's behind a mount.
 #[derive(Clone, Debug)]
@@ -40,18 +40,6 @@ pub enum Credential {
 pub enum SecretSource {
     Env(String),
     File(PathBuf),
-}
-
-/// Which of Sentinel Hub's deployments a host belongs to: it decides what counts as local.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq)]
-#[serde(rename_all = "kebab-case")]
-pub enum Deployment {
-    #[default]
-    Main,
-    #[serde(rename = "us-west-2")]
-    UsWest2,
-    Creodias,
-    Cdse,
 }
 
 impl Upstream {

@@ -37,6 +37,8 @@ pub struct Setup {
     /// Of every input that does not state its own.
     pub mosaicking: Mosaicking,
     pub sample_types: SampleTypes,
+    /// Bytes of one pixel over all outputs; `None` when they are computed.
+    pub output_bytes: Option<u64>,
     /// Whether the script can mean nothing else: no branch was taken, nothing computed was guessed.
     pub exact: bool,
 }

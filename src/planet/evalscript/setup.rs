@@ -47,6 +47,10 @@ impl Setup {
         self.join_inputs(other.inputs);
         self.mosaicking = self.mosaicking.max(other.mosaicking);
         self.sample_types = self.sample_types.and(other.sample_types);
+        self.output_bytes = match (self.output_bytes, other.output_bytes) {
+            (Some(mine), Some(theirs)) => Some(mine.max(theirs)),
+            _ => None,
+        };
         self.exact = false;
         self
     }
@@ -137,8 +141,35 @@ fn declared(object: &Value, evaluator: &mut Evaluator<'_, '_>) -> Setup {
     Setup {
         inputs,
         mosaicking,
+        output_bytes: object
+            .member("output")
+            .and_then(|output| output_bytes(output, outer_type)),
         sample_types,
         exact,
+    }
+}
+
+/// What a pixel takes at most, uncompressed.
+fn output_bytes(output: &Value, outer: Option<SampleTypes>) -> Option<u64> {
+    match output {
+        Value::Object(_) => {
+            let bands = match output.member("bands")? {
+                Value::Number(bands) => *bands,
+                Value::List(names) => u64::try_from(names.len()).ok()?,
+                _ => return None,
+            };
+            let types = outputs(output, outer, &mut true);
+            let bytes = match (types.float32, types.up_to_16_bit) {
+                (true, _) => 4,
+                (false, true) => 2,
+                (false, false) => 1,
+            };
+            bands.checked_mul(bytes)
+        }
+        Value::List(outputs) => outputs.iter().try_fold(0u64, |total, one| {
+            total.checked_add(output_bytes(one, outer)?)
+        }),
+        _ => None,
     }
 }
 
@@ -324,6 +355,7 @@ fn version_2(names: &Names<'_>) -> Setup {
         }],
         mosaicking: Mosaicking::Simple,
         sample_types: SampleTypes::UNSTATED,
+        output_bytes: None,
     }
 }
 

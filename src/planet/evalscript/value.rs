@@ -8,6 +8,7 @@ use oxc_ast::ast::{
 };
 
 use super::names::Names;
+use crate::planet::number;
 
 /// Steps that one script may take, so that constants made of constants cannot grow without end.
 const MAX_STEPS: u32 = 20_000;
@@ -17,7 +18,9 @@ const MAX_DEPTH: u32 = 48;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Value {
     Text(Box<str>),
-    /// A number, a truth value, null or undefined: nothing that names a band.
+    /// A whole number.
+    Number(u64),
+    /// A truth value, null, undefined or an uncommon number: nothing that names a band.
     Plain,
     List(Vec<Value>),
     Object(Vec<(Box<str>, Value)>),
@@ -85,6 +88,9 @@ impl<'n, 'a> Evaluator<'n, 'a> {
                 Some(text) => Value::Text(text.as_str().into()),
                 None => Value::Unknown,
             },
+            Expression::NumericLiteral(number) if number.value.fract() == 0.0 => {
+                number::round(number.value).map_or(Value::Plain, Value::Number)
+            }
             Expression::NumericLiteral(_)
             | Expression::BooleanLiteral(_)
             | Expression::NullLiteral(_) => Value::Plain,
@@ -175,7 +181,7 @@ impl<'n, 'a> Evaluator<'n, 'a> {
                 {
                     longest = Some(items);
                 }
-                Value::List(_) | Value::Plain => {}
+                Value::List(_) | Value::Plain | Value::Number(_) => {}
                 _ => return None,
             }
         }
