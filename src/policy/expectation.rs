@@ -77,58 +77,74 @@ fn expectation(
         team,
         key,
         request,
-        expect: RawExpected { decision, budget },
+        expect,
     } = raw;
-    let budget = budget.map(|Name(name)| name);
-    if let Some(budget) = &budget {
-        let here = here.key("expect").key("budget");
-        if !has_budget(budget) {
-            let rule = "name a budget of this file";
-            return Err(Fault::new(here, format!("unknown budget '{budget}'"), rule));
-        }
-        if decision == Decision::Forward {
-            return Err(Fault::new(
-                here,
-                "no budget refuses a request that is forwarded",
-                "remove budget, or expect the decision \"reject\"",
-            ));
-        }
-    }
-    let caller = caller(&team, key.as_ref(), people, here)?;
     let RawRequest {
         method,
         path,
         body,
         body_file,
     } = request;
+    let request = here.key("request");
     if !path.starts_with('/') {
         return Err(Fault::new(
-            here.key("request").key("path"),
+            request.key("path"),
             format!("the path '{path}' does not start with '/'"),
             "write the path as a caller of the guard does, with the upstream's mount before it",
         ));
     }
-    let body = match (body, body_file) {
-        (None, None) => RequestBody::Empty,
-        (Some(text), None) => RequestBody::Text(text),
-        (None, Some(file)) => RequestBody::File(file),
-        (Some(_), Some(_)) => {
-            return Err(Fault::new(
-                here.key("request").key("body_file"),
-                "a request has one body",
-                "keep body or body_file",
-            ));
-        }
-    };
     Ok(Expectation {
         name,
-        caller,
+        caller: caller(&team, key.as_ref(), people, here)?,
         method,
         path,
-        body,
-        decision,
-        budget,
+        body: one_body(body, body_file, &request)?,
+        decision: expect.decision,
+        budget: refusing_budget(expect, has_budget, &here.key("expect"))?,
     })
+}
+
+fn one_body(
+    text: Option<String>,
+    file: Option<PathBuf>,
+    here: &Path,
+) -> Result<RequestBody, Fault> {
+    match (text, file) {
+        (None, None) => Ok(RequestBody::Empty),
+        (Some(text), None) => Ok(RequestBody::Text(text)),
+        (None, Some(file)) => Ok(RequestBody::File(file)),
+        (Some(_), Some(_)) => Err(Fault::new(
+            here.key("body_file"),
+            "a request has one body",
+            "keep body or body_file",
+        )),
+    }
+}
+
+fn refusing_budget(
+    raw: RawExpected,
+    has_budget: impl Fn(&str) -> bool,
+    here: &Path,
+) -> Result<Option<Arc<str>>, Fault> {
+    let RawExpected { decision, budget } = raw;
+    let Some(Name(budget)) = budget else {
+        return Ok(None);
+    };
+    if !has_budget(&budget) {
+        return Err(Fault::new(
+            here.key("budget"),
+            format!("unknown budget '{budget}'"),
+            "name a budget of this file",
+        ));
+    }
+    if decision == Decision::Forward {
+        return Err(Fault::new(
+            here.key("budget"),
+            "no budget refuses a request that is forwarded",
+            "remove budget, or expect the decision \"reject\"",
+        ));
+    }
+    Ok(Some(budget))
 }
 
 /// The key that is named, or the team's first.
@@ -160,4 +176,92 @@ fn caller(team: &Name, key: Option<&Name>, people: &People, here: &Path) -> Resu
         let rule = super::suggest::among(id, &known, "its keys are");
         Fault::new(here.key("key"), message, rule)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{assert_refused, policy};
+    use super::*;
+
+    const BUDGET: &str = "[[budgets]]\nname = \"b\"\nunit = \"pu\"\nlimit = 1\nwindow = \"day\"\n";
+
+    fn test(who: &str, request: &str, expect: &str) -> String {
+        format!(
+            "{BUDGET}[[tests]]\nname = \"a test\"\n{who}\n\
+             request = {{ method = \"GET\", {request} }}\nexpect = {{ {expect} }}\n"
+        )
+    }
+
+    #[test]
+    fn a_test_says_who_sends_what_and_what_becomes_of_it() {
+        let text = test(
+            "team = \"forest\"",
+            "path = \"/data/v1?x=1\", body_file = \"a.json\"",
+            "decision = \"reject\", budget = \"b\"",
+        );
+        let policy = policy(&text);
+        let [rehearsed] = policy.expectations() else {
+            panic!("one test");
+        };
+        assert_eq!(
+            (&*rehearsed.caller.team, &*rehearsed.caller.key),
+            ("forest", "fo-1")
+        );
+        assert_eq!(rehearsed.body, RequestBody::File("a.json".into()));
+        assert_eq!(
+            (rehearsed.decision, rehearsed.budget.as_deref()),
+            (Decision::Reject, Some("b"))
+        );
+    }
+
+    #[test]
+    fn a_team_without_keys_is_rehearsed_as_an_unknown_key() {
+        let text = "[[teams]]\nname = \"guests\"\n".to_owned()
+            + &test(
+                "team = \"guests\"",
+                "path = \"/\"",
+                "decision = \"forward\"",
+            );
+        assert_eq!(&*policy(&text).expectations()[0].caller.key, UNKNOWN_KEY);
+    }
+
+    #[test]
+    fn a_test_of_what_is_not_there_is_refused() {
+        let (team, path) = ("team = \"forest\"", "path = \"/\"");
+        let forward = "decision = \"forward\"";
+        let both = "path = \"/\", body = \"{}\", body_file = \"a\"";
+        assert_refused(&[
+            (
+                &test("team = \"forrest\"", path, forward),
+                "\"forrest\"",
+                "unknown team",
+            ),
+            (
+                &test("team = \"forest\"\nkey = \"ag-1\"", path, forward),
+                "\"ag-1\"",
+                "'forest' has no key 'ag-1'",
+            ),
+            (
+                &test(team, "path = \"data\"", forward),
+                "\"data\"",
+                "does not start with '/'",
+            ),
+            (&test(team, both, forward), "\"a\"", "one body"),
+            (
+                &test(team, path, "decision = \"reject\", budget = \"c\""),
+                "\"c\"",
+                "unknown budget 'c'",
+            ),
+            (
+                &test(team, path, "decision = \"forward\", budget = \"b\""),
+                "\"b\"",
+                "no budget refuses",
+            ),
+            (
+                &test(team, path, "decision = \"maybe\""),
+                "\"maybe\"",
+                "not a choice",
+            ),
+        ]);
+    }
 }

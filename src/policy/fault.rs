@@ -142,7 +142,9 @@ pub(super) struct Source<'a> {
 
 impl Source<'_> {
     fn error(&self, span: Range<usize>, message: &str, rule: &str) -> PolicyError {
-        let start = floor_boundary(self.text, span.start);
+        // Behind the last line there is nothing to show, so what is missing there is shown at its end.
+        let last = self.text.trim_end().len();
+        let start = floor_boundary(self.text, span.start.min(last));
         let before = &self.text[..start];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let line = before.matches('\n').count() + 1;

@@ -5,8 +5,10 @@
 //! A key that is accepted is enforced. Whatever else stands in the file is refused with its place.
 
 mod address;
+mod budget_rules;
 mod budgets;
 mod claim;
+mod describe;
 mod either;
 mod excerpt;
 mod expectation;
@@ -24,6 +26,7 @@ mod suggest;
 mod testing;
 mod text;
 mod upstreams;
+mod warnings;
 mod windows;
 
 use std::collections::{BTreeMap, HashMap};
@@ -33,6 +36,7 @@ use serde::Deserialize;
 
 pub use budgets::{BreachStatus, Budget, Dimension, OnBreach};
 pub use claim::{Account, Claim};
+pub use describe::describe;
 pub use expectation::{Decision, Expectation, RequestBody};
 pub use fault::PolicyError;
 pub use judge::Call;
@@ -129,6 +133,12 @@ impl Policy {
     /// The key with this hash, whether or not it may be used.
     pub fn key(&self, hash: &KeyHash) -> Option<&Key> {
         self.keys.get(hash)
+    }
+
+    /// In the order of the file.
+    pub fn keys_of<'a>(&'a self, team: &'a Team) -> impl Iterator<Item = &'a Key> {
+        let by_id = |id: &Arc<str>| self.keys.values().find(|key| key.id() == id);
+        team.keys().iter().filter_map(by_id)
     }
 
     /// The team that unknown keys count for; `None`: they are turned away.

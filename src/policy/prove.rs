@@ -5,7 +5,7 @@ use toml::de::DeTable;
 
 use super::fault::{Fault, Path, Source};
 use super::raw::{RawPolicy, RawRules};
-use super::{Policy, PolicyError, budgets, expectation, not_yet, people, server, upstreams};
+use super::{Policy, PolicyError, budget_rules, expectation, not_yet, people, server, upstreams};
 use crate::cost::Plan;
 
 pub(super) fn parse(text: &str, file: &str) -> Result<Policy, PolicyError> {
@@ -44,7 +44,7 @@ impl TryFrom<RawPolicy> for Policy {
         } = raw;
         charges_something(&plan)?;
         let people = people::people(teams, &identity)?;
-        let budgets = budgets::budgets(budgets, &people, &plan)?;
+        let budgets = budget_rules::budgets(budgets, &people, &plan)?;
         let has_budget = |name: &str| budgets.iter().any(|budget| &**budget.name() == name);
         Ok(Self {
             server: server::server(server)?,
@@ -76,7 +76,12 @@ fn charges_something(plan: &Plan) -> Result<(), Fault> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
+    use super::super::testing::{assert_refused, complaint, policy, read};
     use super::*;
+
+    const EXAMPLE: &str = include_str!("../../config/quota-guard.toml");
 
     #[test]
     fn the_smallest_policy_guards_planet_and_knows_nobody() {
@@ -85,5 +90,145 @@ mod tests {
         assert_eq!(policy.server().public_url, "http://127.0.0.1:8080");
         assert_eq!(policy.upstream_for("/data/v1").unwrap().1, "/data/v1");
         assert_eq!(policy.teams().count(), 0);
+    }
+
+    #[test]
+    fn a_policy_without_upstreams_is_refused() {
+        let error = parse("", "p.toml").unwrap_err();
+        assert_eq!((error.line(), error.column()), (1, 1));
+        assert!(error.message().contains("no upstream"), "{error}");
+    }
+
+    #[test]
+    fn an_error_is_told_in_full() {
+        let text = "[upstreams.planet]\nurl = \"https://a\"\nmount = \"/\"\ncredentials = \"x\"\n";
+        assert_eq!(
+            parse(text, "conf/p.toml").unwrap_err().to_string(),
+            "conf/p.toml:4:1: unknown key 'credentials'\n  \
+             |\n4 | credentials = \"x\"\n  | ^^^^^^^^^^^\n  \
+             = did you mean `credential`? keys here are \
+             url, mount, kind, credential, also_known_as, deployment"
+        );
+    }
+
+    #[test]
+    fn what_the_file_cannot_say_is_refused_where_it_stands() {
+        assert_refused(&[
+            ("[sever]\nlisten = \"a\"", "sever", "unknown key 'sever'"),
+            ("[server]\nlimits = 3", "3", "invalid type"),
+            (
+                "[[budgets]]\nname = \"b\"",
+                "[[budgets]]",
+                "'unit' is missing",
+            ),
+            ("[plan]\ncharges = []", "[]", "charged in nothing"),
+            (
+                "[plan]\ncharges = [\"eur\"]",
+                "\"eur\"",
+                "'eur' is not a choice",
+            ),
+            ("[plan]\naum = \"union-\"", "\"union-\"", "not a choice"),
+            ("[prices]\nclips = 1", "clips", "unknown key 'clips'"),
+            ("[prices]\nclip = -1", "-1", "not a plain decimal"),
+            (
+                "[policy]\nunclassified = \"alow\"",
+                "\"alow\"",
+                "not a choice",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn a_file_that_is_no_toml_is_refused_in_the_same_form() {
+        for (more, words) in [
+            ("[[budgets]", ""),
+            ("a = ", ""),
+            ("a = \"open", ""),
+            (
+                "[policy]\nunclassified = \"reject\"\nunclassified = \"allow\"",
+                "duplicate key",
+            ),
+            ("\u{0}", ""),
+        ] {
+            let (marked, message) = complaint(more);
+            assert!(
+                message.contains(words) && !message.is_empty(),
+                "{more}: {message} ({marked})"
+            );
+        }
+    }
+
+    #[test]
+    fn prices_and_rules_are_what_the_file_says() {
+        let policy = policy("[prices]\nclip = 0.5\n[policy]\nunclassified = \"allow-reads\"");
+        assert_eq!(policy.prices().clip.micros(), 500_000);
+        assert_eq!(policy.prices().merge.micros(), 10_000_000);
+        assert_eq!(
+            policy.unclassified(),
+            super::super::Unclassified::AllowReads
+        );
+    }
+
+    #[test]
+    fn the_example_says_the_defaults_it_claims_to_say() {
+        let example = parse(EXAMPLE, "quota-guard.toml").unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(*example.prices(), crate::cost::Prices::default());
+        assert_eq!(*example.plan(), Plan::default());
+        assert_eq!(example.server(), policy("").server());
+        assert_eq!(example.store(), policy("").store());
+    }
+
+    #[test]
+    fn the_demo_has_three_teams_under_budgets_inside_each_other() {
+        let text = include_str!("../../config/demo.toml");
+        let demo = parse(text, "demo.toml").unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!((demo.teams().count(), demo.budgets().len()), (3, 5));
+        let now = super::super::testing::at("2026-11-22T12:00:00Z");
+        assert_eq!(demo.warnings(now), Vec::<String>::new());
+    }
+
+    /// An answer is a policy, or an error with a place in the file.
+    fn answers(text: &str) -> Result<(), TestCaseError> {
+        if let Err(error) = parse(text, "p.toml") {
+            let lines = text.lines().count().max(1);
+            prop_assert!((1..=lines).contains(&error.line()), "line {}", error.line());
+            prop_assert!(error.column() >= 1);
+            prop_assert!(!error.message().is_empty());
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_has_an_answer(text in "\\PC{0,200}", more in "[\\[\\]{}=\"'.,a-z0-9 \n#-]{0,200}") {
+            answers(&text)?;
+            answers(&more)?;
+            drop(read(&more));
+        }
+
+        #[test]
+        fn an_example_with_lines_dropped_and_doubled_has_an_answer(
+            picks in proptest::collection::vec((any::<prop::sample::Index>(), 0..3usize), 1..6)
+        ) {
+            let mut lines: Vec<&str> = EXAMPLE.lines().collect();
+            for (pick, times) in picks {
+                let position = pick.index(lines.len());
+                let line = lines.remove(position);
+                for _ in 0..times {
+                    lines.insert(position, line);
+                }
+            }
+            answers(&lines.join("\n"))?;
+        }
+
+        #[test]
+        fn an_example_with_a_character_changed_has_an_answer(
+            place in any::<prop::sample::Index>(), other in any::<char>()
+        ) {
+            let mut text: Vec<char> = EXAMPLE.chars().collect();
+            let place = place.index(text.len());
+            text[place] = other;
+            answers(&text.into_iter().collect::<String>())?;
+        }
     }
 }

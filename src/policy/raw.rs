@@ -44,9 +44,9 @@ pub(super) struct RawPolicy {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawServer {
-    pub(super) listen: Option<std::net::SocketAddr>,
+    pub(super) listen: Option<core::net::SocketAddr>,
     pub(super) public_url: Option<WebUrl>,
-    pub(super) admin_listen: Option<std::net::SocketAddr>,
+    pub(super) admin_listen: Option<core::net::SocketAddr>,
     pub(super) tls: Option<RawTls>,
     #[serde(default)]
     pub(super) limits: RawLimits,

@@ -1,6 +1,6 @@
 //! Where the guard listens, what it bounds, and where its books are.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use core::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path as FilePath, PathBuf};
 use std::time::Duration;
 

@@ -1,0 +1,365 @@
+//! What a policy means, in words: the answer of `check`.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write};
+
+use super::upstreams::{Credential, Upstream};
+use super::{Budget, OnBreach, Policy, Team, Unclassified, Unpredictable};
+use crate::planet::{Api, UpstreamKind};
+use crate::units::{Span, UtcTime, Window, WindowKind};
+
+/// Listeners, upstreams, people, the tree of budgets as it stands at `now`, and warnings.
+pub fn describe(policy: &Policy, now: UtcTime) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail; the answer would only be shorter.
+    let _ = write_all(&mut text, policy, now);
+    text
+}
+
+fn write_all(out: &mut String, policy: &Policy, now: UtcTime) -> fmt::Result {
+    write_server(out, policy)?;
+    write_upstreams(out, policy)?;
+    write_people(out, policy, now)?;
+    write_budgets(out, policy, now)?;
+    write_rules(out, policy)?;
+    let warnings = policy.warnings(now);
+    if !warnings.is_empty() {
+        writeln!(out, "\nwarnings")?;
+    }
+    for warning in warnings {
+        writeln!(out, "  ! {warning}")?;
+    }
+    Ok(())
+}
+
+fn write_server(out: &mut String, policy: &Policy) -> fmt::Result {
+    let server = policy.server();
+    let tls = if server.tls.is_some() {
+        " with TLS"
+    } else {
+        ""
+    };
+    writeln!(
+        out,
+        "data port   {}{tls}, links start with {}",
+        server.listen, server.public_url
+    )?;
+    writeln!(out, "admin port  {}", server.admin_listen)?;
+    writeln!(
+        out,
+        "books       {} (SQLite)",
+        policy.store().sqlite_file().display()
+    )
+}
+
+fn write_upstreams(out: &mut String, policy: &Policy) -> fmt::Result {
+    writeln!(out, "\nupstreams")?;
+    for upstream in policy.upstreams() {
+        let mount = match upstream.mount().as_str() {
+            "" => "/",
+            mount => mount,
+        };
+        writeln!(
+            out,
+            "  {mount:<14} {} ({}), called with {}",
+            upstream.url(),
+            kind(upstream),
+            credential(upstream)
+        )?;
+    }
+    Ok(())
+}
+
+fn kind(upstream: &Upstream) -> &'static str {
+    match upstream.kind() {
+        UpstreamKind::Planet => "planet",
+        UpstreamKind::Tiles => "tiles",
+        UpstreamKind::SentinelHub => "sentinel-hub",
+    }
+}
+
+fn credential(upstream: &Upstream) -> String {
+    match upstream.credential() {
+        Credential::PassThrough => "the caller's own credential".into(),
+        Credential::ApiKey(source) => format!("the API key in {source}"),
+    }
+}
+
+fn write_people(out: &mut String, policy: &Policy, now: UtcTime) -> fmt::Result {
+    writeln!(out, "\nteams")?;
+    for team in policy.teams() {
+        let state = if team.is_disabled() {
+            " (disabled)"
+        } else {
+            ""
+        };
+        writeln!(out, "  {}{state}", team.name())?;
+        write_keys(out, policy, team, now)?;
+    }
+    match policy.unknown_keys() {
+        Some(team) => writeln!(
+            out,
+            "  a key that nobody knows passes and counts for {team}"
+        ),
+        None => writeln!(out, "  a key that nobody knows is turned away"),
+    }
+}
+
+fn write_keys(out: &mut String, policy: &Policy, team: &Team, now: UtcTime) -> fmt::Result {
+    for key in policy.keys_of(team) {
+        let mut notes = Vec::new();
+        if key.is_disabled() {
+            notes.push("disabled".to_owned());
+        }
+        match key.expires() {
+            Some(at) if at <= now => notes.push(format!("expired at {at}")),
+            Some(at) => notes.push(format!("until {at}")),
+            None => {}
+        }
+        if let Some(apis) = key.caller().apis {
+            notes.push(format!("only {}", list(apis.iter().map(|api| api.name()))));
+        }
+        let notes = match notes.as_slice() {
+            [] => String::new(),
+            notes => format!(" ({})", notes.join("; ")),
+        };
+        writeln!(out, "    key {}{notes}", key.id())?;
+    }
+    Ok(())
+}
+
+/// Two levels: whom a budget binds, and the budgets that bind them together.
+fn write_budgets(out: &mut String, policy: &Policy, now: UtcTime) -> fmt::Result {
+    writeln!(out, "\nbudgets")?;
+    let mut groups: BTreeMap<(u8, String), Vec<&Budget>> = BTreeMap::new();
+    for budget in policy.budgets() {
+        groups.entry(bound(budget)).or_default().push(budget);
+    }
+    if groups.is_empty() {
+        writeln!(out, "  none: nothing is limited or counted")?;
+    }
+    for ((_, who), budgets) in groups {
+        writeln!(out, "  {who}")?;
+        for (position, budget) in budgets.iter().enumerate() {
+            let (branch, stem) = if position + 1 == budgets.len() {
+                ("└─", "  ")
+            } else {
+                ("├─", "│ ")
+            };
+            writeln!(out, "  {branch} {}", budget.name())?;
+            for line in budget_lines(budget, now) {
+                writeln!(out, "  {stem}    {line}")?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whom a budget binds; the wider first.
+fn bound(budget: &Budget) -> (u8, String) {
+    let matching = budget.matching();
+    let names = |names: &[std::sync::Arc<str>]| list(names.iter().map(|name| &**name));
+    match (matching.teams(), matching.keys()) {
+        (None, None) => (0, "everybody".into()),
+        (Some(teams), None) => (1, format!("team {}", names(teams))),
+        (None, Some(keys)) => (2, format!("key {}", names(keys))),
+        (Some(teams), Some(keys)) => (3, format!("key {} of team {}", names(keys), names(teams))),
+    }
+}
+
+fn budget_lines(budget: &Budget, now: UtcTime) -> Vec<String> {
+    let unit = budget.unit().label();
+    let limit = match budget.limit() {
+        Some(limit) => format!("limit   {limit} {unit}"),
+        None => format!("limit   none, but a count of {unit}"),
+    };
+    vec![
+        format!("{limit} {}{}", every(budget.window()), separately(budget)),
+        format!("window  {}", current(budget.window(), now)),
+        format!("counts  {}", counted(budget)),
+        format!("beyond  {}", beyond(budget)),
+    ]
+}
+
+fn every(window: &Window) -> &'static str {
+    match window.kind {
+        WindowKind::Day => "each day",
+        WindowKind::Month => "each month",
+        WindowKind::Year => "each year",
+        WindowKind::Forever => "in all",
+        WindowKind::Term { .. } => "in the term",
+    }
+}
+
+fn separately(budget: &Budget) -> String {
+    if budget.per().is_empty() {
+        return String::new();
+    }
+    let dimensions = budget.per().iter().map(|dimension| dimension.name());
+    format!(
+        ", separately for each {}",
+        dimensions.collect::<Vec<_>>().join(" and ")
+    )
+}
+
+/// The window that `now` falls in, by the clocks of its zone.
+fn current(window: &Window, now: UtcTime) -> String {
+    match (window.at(now), window.kind) {
+        (Some(span), _) => between(span, window),
+        (None, WindowKind::Term { start, end }) => {
+            let span = Span {
+                start,
+                end: Some(end),
+            };
+            format!("not in force now; {}", between(span, window))
+        }
+        (None, _) => "not in force now".into(),
+    }
+}
+
+fn between(span: Span, window: &Window) -> String {
+    let local = |time: UtcTime| {
+        let local = time.to_zoned(window.zone.clone());
+        local.strftime("%Y-%m-%d %H:%M").to_string()
+    };
+    let zone = window.zone.iana_name().unwrap_or("UTC");
+    match (window.kind, span.end) {
+        (WindowKind::Forever, _) => "without end".into(),
+        (_, None) => format!("from {} {zone}", local(span.start)),
+        (_, Some(end)) => format!("from {} to {} {zone}", local(span.start), local(end)),
+    }
+}
+
+fn counted(budget: &Budget) -> String {
+    let matching = budget.matching();
+    let apis = matching.apis().map_or("all APIs".into(), |apis| {
+        list(apis.iter().copied().map(Api::name))
+    });
+    match matching.products() {
+        None => apis,
+        Some(products) => {
+            format!(
+                "{apis}, where {} is used",
+                list(products.iter().map(|name| &**name))
+            )
+        }
+    }
+}
+
+fn beyond(budget: &Budget) -> String {
+    let outcome = match (budget.limit(), budget.on_breach()) {
+        (None, _) => return "nothing happens".into(),
+        (Some(_), OnBreach::Allow) => "requests pass and are counted".into(),
+        (Some(_), OnBreach::Reject) => {
+            format!(
+                "requests are refused with status {}",
+                budget.status().code()
+            )
+        }
+    };
+    if budget.alerts().is_empty() {
+        return outcome;
+    }
+    let alerts = budget.alerts().iter().map(|alert| alert.0.to_string());
+    format!(
+        "{outcome}; alerts at {} %",
+        alerts.collect::<Vec<_>>().join(", ")
+    )
+}
+
+fn write_rules(out: &mut String, policy: &Policy) -> fmt::Result {
+    let unclassified = match policy.unclassified() {
+        Unclassified::Reject => "is refused",
+        Unclassified::AllowReads => "passes if it only reads, else is refused",
+        Unclassified::Allow => "passes",
+    };
+    let unpredictable = match policy.unpredictable() {
+        Unpredictable::Reject => "is refused",
+        Unpredictable::Hold => "waits for approval (until holds are built: is refused)",
+        Unpredictable::Allow => "passes",
+    };
+    writeln!(out, "\nrules")?;
+    writeln!(out, "  a call that no rule knows {unclassified}")?;
+    writeln!(out, "  a call whose cost cannot be bounded {unpredictable}")
+}
+
+fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{at, policy};
+    use super::*;
+
+    const NOW: &str = "2026-11-22T12:00:00Z";
+
+    #[test]
+    fn a_policy_is_told_as_people_speak_of_it() {
+        let policy = policy(
+            "[upstreams.tiles]\nurl = \"https://tiles.planet.com\"\nmount = \"/tiles\"\n\
+             credential = { api_key = { env = \"PL_API_KEY\" } }\n\
+             [[budgets]]\nname = \"org-pu\"\nunit = \"pu\"\nlimit = 50000\nwindow = \"month\"\n\
+             timezone = \"Europe/Berlin\"\nalerts = [50, 90]\n\
+             [[budgets]]\nname = \"day\"\nunit = \"requests\"\nlimit = 10\nwindow = \"day\"\n\
+             per = [\"team\", \"api\"]\non_breach = \"allow\"\n\
+             [[budgets]]\nname = \"forest-aum\"\nunit = \"aum\"\nwindow = \"forever\"\n\
+             match = { teams = [\"forest\"], apis = [\"orders\"], products = [\"PSScene\"] }\n",
+        );
+        insta::assert_snapshot!(describe(&policy, at(NOW)), @"
+        data port   127.0.0.1:8080, links start with http://127.0.0.1:8080
+        admin port  127.0.0.1:8081
+        books       quota-guard.db (SQLite)
+
+        upstreams
+          /tiles         https://tiles.planet.com/ (tiles), called with the API key in the environment variable PL_API_KEY
+          /              https://api.planet.com/ (planet), called with the caller's own credential
+
+        teams
+          agriculture
+            key ag-1
+          forest
+            key fo-1
+          a key that nobody knows passes and counts for forest
+
+        budgets
+          everybody
+          ├─ day
+          │     limit   10 requests each day, separately for each team and api
+          │     window  from 2026-11-22 00:00 to 2026-11-23 00:00 UTC
+          │     counts  all APIs
+          │     beyond  requests pass and are counted
+          └─ org-pu
+                limit   50000 PU each month
+                window  from 2026-11-01 00:00 to 2026-12-01 00:00 Europe/Berlin
+                counts  all APIs
+                beyond  requests are refused with status 403; alerts at 50, 90 %
+          team forest
+          └─ forest-aum
+                limit   none, but a count of km² of AUM in all
+                window  without end
+                counts  orders, where PSScene is used
+                beyond  nothing happens
+
+        rules
+          a call that no rule knows is refused
+          a call whose cost cannot be bounded is refused
+
+        warnings
+          ! any text passes for a key, and upstream 'tiles' is called with the guard's own credential
+        ");
+    }
+
+    #[test]
+    fn a_term_that_is_over_says_so() {
+        let policy = policy(
+            "[[budgets]]\nname = \"t\"\nunit = \"pu\"\nlimit = 1\n\
+             window = { start = 2025-01-01T00:00:00Z, end = 2026-01-01T00:00:00Z }",
+        );
+        let text = describe(&policy, at(NOW));
+        assert!(
+            text.contains("not in force now; from 2025-01-01 00:00 to 2026-01-01 00:00 UTC"),
+            "{text}"
+        );
+    }
+}
