@@ -14,6 +14,7 @@ mod extent;
 mod format;
 mod frame;
 mod imagery;
+pub mod geometry;
 pub mod json;
 mod number;
 mod path;
