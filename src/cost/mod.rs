@@ -4,11 +4,18 @@
 //! are Planet's; every line of an [`Estimate`] names the rule and the page it came from.
 #![deny(clippy::float_arithmetic, clippy::as_conversions)]
 
+pub mod aum;
+pub mod basemaps;
 mod estimate;
 pub mod imagery;
+mod imagery;
+pub mod orders;
 mod plan;
 mod prices;
+mod scenes;
+pub mod subscriptions;
 
 pub use estimate::{Estimate, Line};
 pub use plan::{AumRule, BillableAssets, Charged, Plan, QuotaStyle};
 pub use prices::Prices;
+pub use scenes::{SceneFigures, SceneTable};

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::SceneTable;
 use crate::units::{Pu, SquareKm};
 
 macro_rules! prices {
@@ -9,7 +10,11 @@ macro_rules! prices {
         /// The price list, with Planet's figures as defaults.
         #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
         #[serde(default, deny_unknown_fields)]
-        pub struct Prices { $($(#[$doc])* pub $name: $kind),+ }
+        pub struct Prices {
+            $($(#[$doc])* pub $name: $kind,)+
+            /// What is known of each item type's scenes.
+            pub scenes: SceneTable,
+        }
 
         impl Default for Prices {
             fn default() -> Self {
@@ -19,7 +24,8 @@ macro_rules! prices {
                             Some(price) => price,
                             None => panic!("a price is never negative"),
                         }
-                    }),+
+                    },)+
+                    scenes: SceneTable::default(),
                 }
             }
         }
@@ -62,4 +68,7 @@ prices! {
     premium_minimum: SquareKm = 10_000,
     /// km² that a clipped area counts at least under the preferred quota style.
     preferred_minimum: SquareKm = 100_000_000,
+    /// km² that an area counts at least when quota is reserved for a product; the analysis-ready
+    /// product's minimum, the largest that Planet shows.
+    product_minimum: SquareKm = 25_000_000,
 }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::imagery::Imagery;
+use super::orders::OrderAsk;
+use super::subscriptions::SubscriptionAsk;
 
 /// One understood request. Each variant holds what the cost rules need and nothing else.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +17,10 @@ pub enum Ask {
     Statistics(Imagery),
     /// Spends, but how much cannot be told from the request.
     Unbounded(Unbounded),
+    /// An order of scenes or basemap quads.
+    Order(OrderAsk),
+    /// One subscription or, by a bulk call, several.
+    Subscriptions(Vec<SubscriptionAsk>),
 }
 
 /// Why no upper bound can be given, as a clause that fits behind "the cost cannot be predicted: ".

@@ -17,6 +17,9 @@ mod imagery;
 pub mod geometry;
 pub mod json;
 mod number;
+pub mod basemaps;
+pub mod bundles;
+pub mod orders;
 mod path;
 mod period;
 pub mod process;
@@ -24,6 +27,10 @@ mod query;
 pub mod route;
 mod sources;
 pub mod statistics;
+
+mod spelling;
+pub mod subscriptions;
+pub mod tools;
 
 pub use api::{Api, UpstreamKind};
 pub use ask::{Ask, Misread, Reading, Unbounded};

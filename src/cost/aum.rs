@@ -1,0 +1,88 @@
+//! Area under management. Planet's pages contradict each other on it, so each reading is a named rule.
+
+use super::imagery;
+use super::{AumRule, Line, SceneFigures};
+use crate::planet::Unbounded;
+use crate::planet::geometry::Shape;
+use crate::units::{SquareKm, Unit};
+
+const BACKFILL_ARTICLE: &str =
+    "support.planet.com: how quota is consumed by backfill subscriptions";
+const UNION_ARTICLE: &str = "support.planet.com/hc/en-us/articles/4408251723025";
+const FOOTPRINT_ARTICLE: &str = "support.planet.com/hc/en-us/articles/36906909927197";
+
+/// One stretch of watching one area.
+pub struct Watched<'a> {
+    pub shape: &'a Shape,
+    pub days: u64,
+    /// Whether images are clipped to the shape.
+    pub clipped: bool,
+    /// Of each item type that is delivered.
+    pub figures: &'a [Option<&'a SceneFigures>],
+}
+
+/// What `rule` makes of it.
+pub fn managed(watched: &Watched, rule: AumRule) -> Result<Line, Unbounded> {
+    match rule {
+        AumRule::AreaXDays => area_x_days(watched),
+        AumRule::Union => union(watched),
+        AumRule::UnionOfFootprints => footprints(watched),
+        AumRule::Larger => {
+            let (days, union) = (area_x_days(watched)?, union(watched)?);
+            Ok(if union.amount > days.amount {
+                union
+            } else {
+                days
+            })
+        }
+    }
+}
+
+/// Area × days from start to end.
+fn area_x_days(watched: &Watched) -> Result<Line, Unbounded> {
+    let area = watched.shape.area();
+    imagery::line(
+        "aum-area-x-days",
+        Unit::Aum,
+        area.checked_mul(watched.days).map(SquareKm::amount),
+        format!("{area} km² × {} days", watched.days),
+        BACKFILL_ARTICLE,
+    )
+}
+
+/// The area once; what is locked already is not known here.
+fn union(watched: &Watched) -> Result<Line, Unbounded> {
+    let area = watched.shape.area();
+    let quantity = format!("{area} km², once");
+    imagery::line(
+        "aum-union",
+        Unit::Aum,
+        Some(area.amount()),
+        quantity,
+        UNION_ARTICLE,
+    )
+}
+
+/// The area once when images are clipped to it, else all that the scenes can reach.
+fn footprints(watched: &Watched) -> Result<Line, Unbounded> {
+    if watched.clipped {
+        return union(watched);
+    }
+    let mut reach = SquareKm::ZERO;
+    for figures in watched.figures {
+        let around = figures
+            .and_then(|figures| figures.footprints_around(watched.shape))
+            .ok_or_else(|| Unbounded {
+                why: "how far the scenes reach past the area is not known; clip them".into(),
+            })?;
+        reach = reach.max(around);
+    }
+    let quantity = format!("scenes that touch {} km², unclipped", watched.shape.area());
+    imagery::line(
+        "aum-union-of-footprints",
+        Unit::Aum,
+        Some(reach.amount()),
+        quantity,
+        FOOTPRINT_ARTICLE,
+    )
+}

@@ -1,0 +1,184 @@
+//! What basemap quads and tiles cost.
+
+use super::imagery::{self, PRICE_LIST};
+use super::{Charged, Estimate, Line, Plan, Prices};
+use crate::planet::Unbounded;
+use crate::planet::basemaps::{MosaicKind, Quad, Tile, mosaic_kind};
+use crate::planet::orders::{OrderAsk, Quads, Wanted};
+use crate::planet::tools::Delivery;
+use crate::units::{Amount, Pu, Unit};
+
+/// 4096 × 4096 pixels, eight bands and a mask of 16 bits each, uncompressed.
+const QUAD_BYTES: u128 = 4_096 * 4_096 * 9 * 2;
+
+/// One quad by `GET …/quads/{id}/full`, its bytes included.
+pub fn quad(quad: &Quad, prices: &Prices, plan: &Plan) -> Result<Estimate, Unbounded> {
+    let mut lines = Vec::new();
+    if plan.charges.contains(&Charged::Pu) {
+        lines.push(quads_line(&quad.mosaic, 1, prices)?);
+        lines.push(imagery::egress(
+            prices,
+            Some(QUAD_BYTES),
+            Delivery::Links,
+            "1 quad",
+        )?);
+    }
+    Ok(Estimate { lines })
+}
+
+/// One tile of a basemap or a scene, on a miss: a PU by the one published tile price, and one of the
+/// tile quota.
+pub fn tile(tile: &Tile, prices: &Prices, plan: &Plan) -> Result<Estimate, Unbounded> {
+    let quantity = format!("1 tile of {}", tile.product);
+    let mut lines = vec![Line {
+        exact: true,
+        ..imagery::line(
+            "tile-quota",
+            Unit::Tiles,
+            Some(Amount::ONE),
+            quantity.clone(),
+            imagery::QUOTA_STYLES,
+        )?
+    }];
+    if plan.charges.contains(&Charged::Pu) {
+        let price = Some(prices.basemap_tile.amount());
+        lines.push(imagery::line(
+            "tile",
+            Unit::Pu,
+            price,
+            quantity,
+            PRICE_LIST,
+        )?);
+    }
+    Ok(Estimate { lines })
+}
+
+/// The quads of one product of an order.
+pub(super) fn ordered(
+    quads: &Quads,
+    ask: &OrderAsk,
+    prices: &Prices,
+    plan: &Plan,
+) -> Result<Vec<Line>, Unbounded> {
+    let Wanted::Listed(ids) = &quads.wanted else {
+        return Err(Unbounded {
+            why: format!(
+                "how many quads of {} the geometry touches is not known here; list quad_ids",
+                quads.mosaic
+            ),
+        });
+    };
+    if !plan.charges.contains(&Charged::Pu) {
+        return Err(Unbounded {
+            why: "basemaps are priced in PU, and the plan charges none".into(),
+        });
+    }
+    let count = u64::try_from(ids.len()).unwrap_or(u64::MAX);
+    let mut lines = vec![quads_line(&quads.mosaic, count, prices)?];
+    let quantity = format!("{count} quads");
+    let worked_on = |price: Pu| price.checked_mul(count).map(Pu::amount);
+    if ask.tools.clip.is_some() {
+        let clip = worked_on(prices.clip);
+        lines.push(imagery::line(
+            "clip",
+            Unit::Pu,
+            clip,
+            quantity.clone(),
+            PRICE_LIST,
+        )?);
+    }
+    for tool in &ask.tools.others {
+        let price = worked_on(prices.other_tool);
+        lines.push(imagery::line(
+            tool,
+            Unit::Pu,
+            price,
+            quantity.clone(),
+            PRICE_LIST,
+        )?);
+    }
+    if ask.delivery != Delivery::Collection {
+        let bytes = QUAD_BYTES.checked_mul(count.into());
+        lines.push(imagery::egress(prices, bytes, ask.delivery, &quantity)?);
+    }
+    Ok(lines)
+}
+
+/// `count` quads at the price of their mosaic; the dearest where none is published.
+fn quads_line(mosaic: &str, count: u64, prices: &Prices) -> Result<Line, Unbounded> {
+    let dearest = prices.quad_visual.max(prices.quad_surface_reflectance);
+    let (rule, price) = match mosaic_kind(mosaic) {
+        MosaicKind::MonthlyVisual => ("quad-visual", prices.quad_visual),
+        MosaicKind::MonthlySurfaceReflectance => {
+            ("quad-surface-reflectance", prices.quad_surface_reflectance)
+        }
+        MosaicKind::Other => ("quad-dearest", dearest),
+    };
+    let name: String = mosaic.chars().take(80).collect();
+    let amount = price.checked_mul(count).map(Pu::amount);
+    let quantity = format!("{count} quads of {name} × {price} PU");
+    imagery::line(rule, Unit::Pu, amount, quantity, PRICE_LIST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::planet::orders;
+
+    fn pu(estimate: &Estimate, rule: &str) -> Option<i64> {
+        let line = estimate.lines.iter().find(|line| line.rule == rule)?;
+        Some(line.amount.whole_floor())
+    }
+
+    #[test]
+    fn a_quad_costs_what_its_mosaic_does_and_the_dearest_when_nobody_knows() {
+        for (mosaic, rule, cost) in [
+            ("global_monthly_2026_07_mosaic", "quad-visual", 1_500),
+            (
+                "ps_monthly_normalized_analytic_2026_07_mosaic",
+                "quad-surface-reflectance",
+                3_000,
+            ),
+            ("7d3a4d1f", "quad-dearest", 3_000),
+        ] {
+            let ask = Quad {
+                mosaic: mosaic.into(),
+            };
+            let estimate = quad(&ask, &Prices::default(), &Plan::default()).unwrap();
+            assert_eq!(pu(&estimate, rule), Some(cost), "{mosaic}");
+            assert!(pu(&estimate, "download-egress").is_some());
+        }
+    }
+
+    #[test]
+    fn a_tile_is_a_pu_and_a_tile() {
+        let ask = Tile {
+            product: "PSScene".into(),
+        };
+        let totals = tile(&ask, &Prices::default(), &Plan::default())
+            .unwrap()
+            .totals()
+            .unwrap();
+        assert_eq!(totals.to_string(), "pu=1, tiles=1");
+    }
+
+    #[test]
+    fn an_order_of_quads_adds_them_up_and_merges_once() {
+        let order = |wanted: &str| {
+            orders::read(
+                format!(
+                    r#"{{"source_type":"basemaps","hosting":{{"sentinel_hub":{{}}}},"tools":[{{"merge":{{}}}}],
+                        "products":[{{"mosaic_name":"global_monthly_2026_07_mosaic",{wanted}}}]}}"#
+                )
+                .as_bytes(),
+            )
+            .unwrap()
+        };
+        let price =
+            |ask| super::super::orders::estimate(&ask, &Prices::default(), &Plan::default());
+        let listed = price(order(r#""quad_ids":["1205-1103","1206-1103"]"#)).unwrap();
+        assert_eq!(listed.totals().unwrap().to_string(), "pu=3010");
+        let touching = r#""geometry":{"type":"Polygon","coordinates":[[[0,0],[1,0],[1,1],[0,0]]]}"#;
+        assert!(price(order(touching)).unwrap_err().why.contains("quad_ids"));
+    }
+}
