@@ -1,6 +1,6 @@
 //! Area under management. Planet's pages contradict each other on it, so each reading is a named rule.
 
-use super::imagery;
+use super::batch;
 use super::{AumRule, Line, SceneFigures};
 use crate::planet::Unbounded;
 use crate::planet::geometry::Shape;
@@ -41,7 +41,7 @@ pub fn managed(watched: &Watched, rule: AumRule) -> Result<Line, Unbounded> {
 /// Area × days from start to end.
 fn area_x_days(watched: &Watched) -> Result<Line, Unbounded> {
     let area = watched.shape.area();
-    imagery::line(
+    batch::line(
         "aum-area-x-days",
         Unit::Aum,
         area.checked_mul(watched.days).map(SquareKm::amount),
@@ -54,7 +54,7 @@ fn area_x_days(watched: &Watched) -> Result<Line, Unbounded> {
 fn union(watched: &Watched) -> Result<Line, Unbounded> {
     let area = watched.shape.area();
     let quantity = format!("{area} km², once");
-    imagery::line(
+    batch::line(
         "aum-union",
         Unit::Aum,
         Some(area.amount()),
@@ -78,7 +78,7 @@ fn footprints(watched: &Watched) -> Result<Line, Unbounded> {
         reach = reach.max(around);
     }
     let quantity = format!("scenes that touch {} km², unclipped", watched.shape.area());
-    imagery::line(
+    batch::line(
         "aum-union-of-footprints",
         Unit::Aum,
         Some(reach.amount()),

@@ -1,6 +1,6 @@
 //! What basemap quads and tiles cost.
 
-use super::imagery::{self, PRICE_LIST};
+use super::batch::{self, PRICE_LIST};
 use super::{Charged, Estimate, Line, Plan, Prices};
 use crate::planet::Unbounded;
 use crate::planet::basemaps::{MosaicKind, Quad, Tile, mosaic_kind};
@@ -16,7 +16,7 @@ pub fn quad(quad: &Quad, prices: &Prices, plan: &Plan) -> Result<Estimate, Unbou
     let mut lines = Vec::new();
     if plan.charges.contains(&Charged::Pu) {
         lines.push(quads_line(&quad.mosaic, 1, prices)?);
-        lines.push(imagery::egress(
+        lines.push(batch::egress(
             prices,
             Some(QUAD_BYTES),
             Delivery::Links,
@@ -32,23 +32,17 @@ pub fn tile(tile: &Tile, prices: &Prices, plan: &Plan) -> Result<Estimate, Unbou
     let quantity = format!("1 tile of {}", tile.product);
     let mut lines = vec![Line {
         exact: true,
-        ..imagery::line(
+        ..batch::line(
             "tile-quota",
             Unit::Tiles,
             Some(Amount::ONE),
             quantity.clone(),
-            imagery::QUOTA_STYLES,
+            batch::QUOTA_STYLES,
         )?
     }];
     if plan.charges.contains(&Charged::Pu) {
         let price = Some(prices.basemap_tile.amount());
-        lines.push(imagery::line(
-            "tile",
-            Unit::Pu,
-            price,
-            quantity,
-            PRICE_LIST,
-        )?);
+        lines.push(batch::line("tile", Unit::Pu, price, quantity, PRICE_LIST)?);
     }
     Ok(Estimate { lines })
 }
@@ -79,7 +73,7 @@ pub(super) fn ordered(
     let worked_on = |price: Pu| price.checked_mul(count).map(Pu::amount);
     if ask.tools.clip.is_some() {
         let clip = worked_on(prices.clip);
-        lines.push(imagery::line(
+        lines.push(batch::line(
             "clip",
             Unit::Pu,
             clip,
@@ -89,7 +83,7 @@ pub(super) fn ordered(
     }
     for tool in &ask.tools.others {
         let price = worked_on(prices.other_tool);
-        lines.push(imagery::line(
+        lines.push(batch::line(
             tool,
             Unit::Pu,
             price,
@@ -99,7 +93,7 @@ pub(super) fn ordered(
     }
     if ask.delivery != Delivery::Collection {
         let bytes = QUAD_BYTES.checked_mul(count.into());
-        lines.push(imagery::egress(prices, bytes, ask.delivery, &quantity)?);
+        lines.push(batch::egress(prices, bytes, ask.delivery, &quantity)?);
     }
     Ok(lines)
 }
@@ -117,7 +111,7 @@ fn quads_line(mosaic: &str, count: u64, prices: &Prices) -> Result<Line, Unbound
     let name: String = mosaic.chars().take(80).collect();
     let amount = price.checked_mul(count).map(Pu::amount);
     let quantity = format!("{count} quads of {name} × {price} PU");
-    imagery::line(rule, Unit::Pu, amount, quantity, PRICE_LIST)
+    batch::line(rule, Unit::Pu, amount, quantity, PRICE_LIST)
 }
 
 #[cfg(test)]

@@ -6,9 +6,9 @@
 
 pub mod aum;
 pub mod basemaps;
+mod batch;
 mod estimate;
 pub mod imagery;
-mod imagery;
 pub mod orders;
 mod plan;
 mod prices;

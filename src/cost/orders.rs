@@ -4,7 +4,7 @@
 //! [`settled`] counts those that the plan says.
 
 use super::basemaps;
-use super::imagery::{self, Batch};
+use super::batch::{self, Batch};
 use super::{BillableAssets, Estimate, Line, Plan, Prices};
 use crate::planet::geometry::{Geometry, Shape};
 use crate::planet::orders::{OrderAsk, Ordered, Scenes};
@@ -30,7 +30,7 @@ fn counting(
     plan: &Plan,
     billable: BillableAssets,
 ) -> Result<Estimate, Unbounded> {
-    imagery::known(&ask.tools, ask.unread.as_deref())?;
+    batch::known(&ask.tools, ask.unread.as_deref())?;
     let clip = clip_shape(ask)?;
     let mut lines = Vec::new();
     let mut delivered = Vec::new();
@@ -47,7 +47,7 @@ fn counting(
         }
     }
     if plan.charges.contains(&super::Charged::Pu) {
-        lines.extend(imagery::per_request(&ask.tools, prices)?);
+        lines.extend(batch::per_request(&ask.tools, prices)?);
     }
     if !delivered.is_empty() {
         lines.push(managed_area(&delivered, clip)?);
@@ -93,7 +93,7 @@ fn managed_area(delivered: &[Batch], clip: Option<&Shape>) -> Result<Line, Unbou
     if let Some(clip) = clip {
         let quantity = format!("the clip's {} km², once", clip.area());
         let area = Some(clip.area().amount());
-        return imagery::line("aum-union", Unit::Aum, area, quantity, AREA_RULES);
+        return batch::line("aum-union", Unit::Aum, area, quantity, AREA_RULES);
     }
     let mut area = Some(SquareKm::ZERO);
     let mut quantity = Vec::new();
@@ -116,7 +116,7 @@ fn managed_area(delivered: &[Batch], clip: Option<&Shape>) -> Result<Line, Unbou
             .zip(footprints)
             .and_then(|(sum, more)| sum.checked_add(more));
     }
-    imagery::line(
+    batch::line(
         "aum-footprints",
         Unit::Aum,
         area.map(SquareKm::amount),

@@ -8,7 +8,7 @@ use jiff::ToSpan;
 use jiff::tz::TimeZone;
 
 use super::aum::{self, Watched};
-use super::imagery::{self, Batch};
+use super::batch::{self, Batch};
 use super::{BillableAssets, Charged, Estimate, Plan, Prices};
 use crate::planet::geometry::{Geometry, Shape};
 use crate::planet::subscriptions::{Catalog, Source, SubscriptionAsk};
@@ -106,7 +106,7 @@ fn counting(
     (start, end): (UtcTime, UtcTime),
     billable: BillableAssets,
 ) -> Result<Estimate, Unbounded> {
-    imagery::known(&ask.tools, ask.unread.as_deref())?;
+    batch::known(&ask.tools, ask.unread.as_deref())?;
     let shape = known_shape(&ask.geometry)?;
     let end = ask.end.map_or(end, |its_end| its_end.min(end));
     let days = days_touched(start.max(ask.start), end);
@@ -175,7 +175,7 @@ fn catalog_lines(
         all_figures.push(figures);
     }
     if plan.charges.contains(&Charged::Pu) {
-        lines.extend(imagery::per_request(&ask.tools, prices)?);
+        lines.extend(batch::per_request(&ask.tools, prices)?);
     }
     let watched = Watched {
         shape,
@@ -202,13 +202,13 @@ fn product_lines(
         });
     }
     let areas = shape.parts().iter();
-    let reserved = imagery::sum(areas.map(|part| part.area().max(prices.product_minimum)))?;
+    let reserved = batch::sum(areas.map(|part| part.area().max(prices.product_minimum)))?;
     let quantity = format!(
         "{reserved} km² of {id}, at least {} km² an area; its price in PU is not published",
         prices.product_minimum
     );
     let amount = Some(SquareKm::amount(reserved));
-    let lines = vec![imagery::line(
+    let lines = vec![batch::line(
         "reserved-area",
         Unit::Quota,
         amount,

@@ -6,6 +6,8 @@
 
 mod api;
 mod ask;
+pub mod basemaps;
+pub mod bundles;
 pub mod collections;
 mod correction;
 pub mod document;
@@ -13,12 +15,10 @@ pub mod evalscript;
 mod extent;
 mod format;
 mod frame;
-mod imagery;
 pub mod geometry;
+mod imagery;
 pub mod json;
 mod number;
-pub mod basemaps;
-pub mod bundles;
 pub mod orders;
 mod path;
 mod period;
@@ -26,9 +26,8 @@ pub mod process;
 mod query;
 pub mod route;
 mod sources;
-pub mod statistics;
-
 mod spelling;
+pub mod statistics;
 pub mod subscriptions;
 pub mod tools;
 
