@@ -16,6 +16,7 @@ mod ogc;
 mod operation;
 mod orders;
 mod pattern;
+mod reach;
 mod subscriptions;
 mod table;
 mod tiles;

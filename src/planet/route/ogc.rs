@@ -36,33 +36,45 @@ pub enum OgcRequest {
 impl OgcRequest {
     /// Reads the parameter REQUEST, whose name and value have no case.
     pub fn read(query: Query<'_>) -> Result<Self, Misread> {
-        const NAMES: [(&str, OgcRequest); 9] = [
-            ("GetMap", OgcRequest::Map),
-            ("GetTile", OgcRequest::Tile),
-            ("GetCoverage", OgcRequest::Coverage),
-            ("GetFeature", OgcRequest::Features),
-            ("GetFeatureInfo", OgcRequest::FeatureInfo),
-            ("GetCapabilities", OgcRequest::Description),
-            ("DescribeCoverage", OgcRequest::Description),
-            ("DescribeFeatureType", OgcRequest::Description),
-            ("GetLegendGraphic", OgcRequest::Description),
-        ];
-        let Some(asked) = query.single_any_case("REQUEST")? else {
-            return Err(Misread::new(
+        Self::asked(query)?.ok_or_else(|| {
+            Misread::new(
                 "the parameter REQUEST is missing; say which operation is meant, such as REQUEST=GetMap",
-            ));
+            )
+        })
+    }
+
+    /// As [`Self::read`], for Planet's tile services, which describe themselves unless asked for more.
+    pub fn read_tile_service(query: Query<'_>) -> Result<Self, Misread> {
+        Ok(Self::asked(query)?.unwrap_or(Self::Description))
+    }
+
+    fn asked(query: Query<'_>) -> Result<Option<Self>, Misread> {
+        let Some(asked) = query.single_any_case("REQUEST")? else {
+            return Ok(None);
         };
-        NAMES
+        let known = NAMES
             .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case(&asked))
-            .map(|(_, request)| *request)
-            .ok_or_else(|| {
-                Misread::new(format!(
-                    "REQUEST={asked} is no operation that the guard knows a price for"
-                ))
-            })
+            .find(|(name, _)| name.eq_ignore_ascii_case(&asked));
+        match known {
+            Some((_, request)) => Ok(Some(*request)),
+            None => Err(Misread::new(format!(
+                "REQUEST={asked} is no operation that the guard knows a price for"
+            ))),
+        }
     }
 }
+
+const NAMES: [(&str, OgcRequest); 9] = [
+    ("GetMap", OgcRequest::Map),
+    ("GetTile", OgcRequest::Tile),
+    ("GetCoverage", OgcRequest::Coverage),
+    ("GetFeature", OgcRequest::Features),
+    ("GetFeatureInfo", OgcRequest::FeatureInfo),
+    ("GetCapabilities", OgcRequest::Description),
+    ("DescribeCoverage", OgcRequest::Description),
+    ("DescribeFeatureType", OgcRequest::Description),
+    ("GetLegendGraphic", OgcRequest::Description),
+];
 
 #[cfg(test)]
 mod tests {
@@ -77,6 +89,14 @@ mod tests {
         assert_eq!(read("SERVICE=WMS&REQUEST=GetMap"), Ok(OgcRequest::Map));
         assert_eq!(read("request=getfeature"), Ok(OgcRequest::Features));
         assert_eq!(read("Request=GetCapabilities"), Ok(OgcRequest::Description));
+    }
+
+    #[test]
+    fn a_tile_service_describes_itself_unless_asked_for_a_tile() {
+        let read = |raw| OgcRequest::read_tile_service(Query::new(Some(raw)));
+        assert_eq!(read("api_key=K"), Ok(OgcRequest::Description));
+        assert_eq!(read("request=GetTile&TILEROW=1"), Ok(OgcRequest::Tile));
+        assert!(read("REQUEST=GetTile&REQUEST=GetCapabilities").is_err());
     }
 
     #[test]

@@ -137,18 +137,6 @@ impl Operation {
         )
     }
 
-    /// Whether it may touch what other people of the organisation keep. Where that depends on the body
-    /// or on `user_id=all`, this is true.
-    pub const fn may_reach_everybody(self) -> bool {
-        matches!(
-            self,
-            Self::OrganisationChange
-                | Self::CancelOrders
-                | Self::SuspendSubscriptions
-                | Self::ReactivateSubscriptions
-        )
-    }
-
     /// The rule by which it is priced, as a person reads it in the table of routes.
     pub const fn rule(self) -> &'static str {
         match self {
