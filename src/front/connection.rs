@@ -28,6 +28,8 @@ use crate::upstream::{Arrival, Body, counted, from_wire};
 /// hyper reads no less than this at once.
 const LEAST_BUFFER: usize = 8 * 1024;
 const MAX_STREAMS: u32 = 128;
+/// What a client may send ahead of a slow upstream, on each of its HTTP/2 streams.
+const STREAM_WINDOW: u32 = 256 * 1024;
 
 /// What a connection is served by.
 pub(super) struct Terms {
@@ -121,7 +123,8 @@ fn builder(limits: Limits) -> Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(u32::try_from(limits.max_header_bytes).unwrap_or(u32::MAX))
-        .adaptive_window(true);
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(STREAM_WINDOW * MAX_STREAMS);
     builder
 }
 

@@ -28,6 +28,11 @@ use super::progress::{Progress, watch_progress};
 const POOL_IDLE: Duration = Duration::from_secs(30);
 const POOL_IDLE_PER_HOST: usize = 64;
 const KEEPALIVE: Duration = Duration::from_mins(1);
+/// What an HTTP/2 upstream may send ahead of one slow client.
+const H2_STREAM_WINDOW: u32 = 1 << 20;
+/// The most there is: one connection carries everybody, and a client that stops reading must fill its
+/// own stream's window only.
+const H2_CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 /// HTTP/2 upstreams are asked for a sign of life, so that a dead path is noticed.
 const H2_PING_EVERY: Duration = Duration::from_secs(20);
 const H2_PING_WAIT: Duration = Duration::from_secs(10);
@@ -129,7 +134,8 @@ impl Pool {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(POOL_IDLE)
             .pool_max_idle_per_host(POOL_IDLE_PER_HOST)
-            .http2_adaptive_window(true)
+            .http2_initial_stream_window_size(H2_STREAM_WINDOW)
+            .http2_initial_connection_window_size(H2_CONNECTION_WINDOW)
             .http2_keep_alive_interval(H2_PING_EVERY)
             .http2_keep_alive_timeout(H2_PING_WAIT)
             .build(connector);

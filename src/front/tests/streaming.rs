@@ -107,6 +107,47 @@ async fn a_client_that_does_not_read_slows_its_upstream_down() {
     );
 }
 
+/// All of them share one HTTP/2 connection: client –h1→ guard –h2→ guard –h1→ upstream.
+#[tokio::test]
+async fn clients_that_do_not_read_do_not_stop_the_others() {
+    let (listener, url) = untouched().await;
+    let (started, mut starts) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let started = started.clone();
+            tokio::spawn(async move {
+                let length = match read_until(&mut stream, "\r\n\r\n").await {
+                    head if head.starts_with("GET /small ") => 2,
+                    _ => FAR_TOO_MUCH,
+                };
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\nok");
+                stream.write_all(head.as_bytes()).await.unwrap();
+                if length > 2 {
+                    write_until_stuck(&stream).await;
+                    started.send(()).unwrap();
+                }
+                _ = stream.read(&mut [0]).await;
+            });
+        }
+    });
+    let inner = Guard::start(&url, LIMITS, true).await;
+    let outer = Guard::forwarding_to(&format!("https://{}", inner.address)).await;
+    let mut slow = Vec::new();
+    for _ in 0..8 {
+        let mut stream = outer.connect().await;
+        stream.write_all(GET).await.unwrap();
+        slow.push(stream);
+    }
+    for _ in 0..8 {
+        starts.recv().await.unwrap();
+    }
+    let answer = outer.say("GET /small HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    let answer = timeout(LONG / 4, answer)
+        .await
+        .expect("not before the others are given up");
+    assert!(answer.ends_with("\r\n\r\nok"), "{answer}");
+}
+
 #[tokio::test]
 async fn an_upstream_that_does_not_read_slows_its_client_down() {
     let (done, wait) = oneshot::channel::<()>();
