@@ -7,6 +7,7 @@
 pub mod aum;
 pub mod basemaps;
 mod batch;
+pub mod data;
 mod estimate;
 pub mod imagery;
 pub mod orders;
@@ -14,6 +15,7 @@ mod plan;
 mod prices;
 mod scenes;
 pub mod subscriptions;
+pub mod suggestion;
 
 pub use estimate::{Estimate, Line};
 pub use plan::{AumRule, BillableAssets, Charged, Plan, QuotaStyle};

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use super::basemaps::{Quad, Tile};
+use super::data::Asset;
 use super::imagery::Imagery;
 use super::orders::OrderAsk;
+use super::quota::ReservationAsk;
 use super::subscriptions::SubscriptionAsk;
 
 /// One understood request. Each variant holds what the cost rules need and nothing else.
@@ -21,6 +24,16 @@ pub enum Ask {
     Order(OrderAsk),
     /// One subscription or, by a bulk call, several.
     Subscriptions(Vec<SubscriptionAsk>),
+    /// One asset made ready for download.
+    Activation(Asset),
+    /// One asset downloaded.
+    Download(Asset),
+    /// One basemap quad downloaded.
+    Quad(Quad),
+    /// One tile of a basemap or a scene.
+    Tile(Tile),
+    /// Quota reserved for good.
+    Reservation(ReservationAsk),
 }
 
 /// Why no upper bound can be given, as a clause that fits behind "the cost cannot be predicted: ".

@@ -1,0 +1,109 @@
+//! What activating and downloading one asset costs, and what is known of a reservation.
+
+use super::batch::{self, Batch, PRICE_LIST};
+use super::{BillableAssets, Charged, Estimate, Plan, Prices};
+use crate::planet::Unbounded;
+use crate::planet::bundles::AssetCounts;
+use crate::planet::data::Asset;
+use crate::planet::quota::ReservationAsk;
+use crate::planet::tools::{Delivery, Tools};
+use crate::units::Unit;
+
+/// One asset, unless somebody has activated it within 24 hours. On km² plans it is the download that
+/// is charged.
+pub fn activation(asset: &Asset, prices: &Prices, plan: &Plan) -> Result<Estimate, Unbounded> {
+    let mut estimate = Estimate::default();
+    if plan.charges.contains(&Charged::Pu) {
+        estimate.lines.push(batch::line(
+            "asset-activation",
+            Unit::Pu,
+            Some(prices.asset_activation.amount()),
+            format!(
+                "1 asset of {}, once within 24 hours",
+                shown(&asset.item_type)
+            ),
+            PRICE_LIST,
+        )?);
+    }
+    Ok(estimate)
+}
+
+/// The bytes of one whole asset, and on km² plans its whole scene: a range or a look at the headers is
+/// charged as much.
+pub fn download(asset: &Asset, prices: &Prices, plan: &Plan) -> Result<Estimate, Unbounded> {
+    let mut assets = AssetCounts::default();
+    assets.add_named(&asset.asset_type);
+    let tools = Tools::default();
+    let item_type = shown(&asset.item_type);
+    let batch = Batch {
+        item_type: &item_type,
+        figures: prices.scenes.of(&asset.item_type),
+        scenes: 1,
+        assets,
+        tools: &tools,
+        clip: None,
+        delivery: Delivery::Links,
+        quantity: format!("1 {item_type} item"),
+    };
+    let mut lines = batch.lines(prices, plan, BillableAssets::All)?;
+    lines.retain(|line| line.rule != "asset-activation");
+    Ok(Estimate { lines })
+}
+
+/// Reserved km² are told by Planet's own estimate, and by nothing in the request.
+pub fn reservation(ask: &ReservationAsk) -> Unbounded {
+    Unbounded {
+        why: format!(
+            "how many km² of product {} the reservation takes is not known until Planet estimates it",
+            ask.product_id
+        ),
+    }
+}
+
+fn shown(name: &str) -> String {
+    name.chars().take(60).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asset(item_type: &str, asset_type: &str) -> Asset {
+        Asset {
+            item_type: item_type.into(),
+            item: "a".into(),
+            asset_type: asset_type.into(),
+        }
+    }
+
+    fn totals(estimate: Result<Estimate, Unbounded>) -> String {
+        estimate.unwrap().totals().unwrap().to_string()
+    }
+
+    #[test]
+    fn an_activation_is_twenty_pu_of_whatever_type() {
+        for item_type in ["PSScene", "Unheard"] {
+            let asset = asset(item_type, "ortho_udm2");
+            let estimate = activation(&asset, &Prices::default(), &Plan::default());
+            assert_eq!(totals(estimate), "pu=20");
+        }
+    }
+
+    #[test]
+    fn a_download_costs_its_bytes_or_its_whole_scene() {
+        let (prices, pu) = (Prices::default(), Plan::default());
+        let km2 = Plan {
+            charges: vec![Charged::Km2],
+            ..Plan::default()
+        };
+        let image = asset("PSScene", "ortho_analytic_8b_sr");
+        let metadata = asset("PSScene", "ortho_analytic_8b_xml");
+        let estimate = download(&image, &prices, &pu).unwrap();
+        assert_eq!(estimate.lines.len(), 1);
+        assert_eq!(estimate.lines[0].amount.whole_floor(), 248);
+        assert_eq!(totals(download(&metadata, &prices, &pu)), "pu=0.02");
+        assert_eq!(totals(download(&image, &prices, &km2)), "km2=700");
+        assert_eq!(totals(download(&metadata, &prices, &km2)), "km2=0");
+        assert!(download(&asset("Unheard", "visual"), &prices, &pu).is_err());
+    }
+}
