@@ -7,6 +7,8 @@ pub mod units;
 
 pub mod clock;
 
+pub mod simulator;
+
 pub mod planet;
 
 pub mod cost;

@@ -1,0 +1,456 @@
+//! The Subscriptions API: the past is charged at once, and every further day when it has passed.
+
+use std::collections::BTreeMap;
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::page;
+use super::subscription_price::{self, Cost};
+use crate::simulator::answer::Answer;
+use crate::simulator::bill::Charge;
+use crate::simulator::call::{Call, Site};
+use crate::simulator::geo;
+use crate::simulator::refusal::Refusal;
+use crate::simulator::world::{MAX_KEPT, World, age, later};
+use crate::units::UtcTime;
+
+const DEFAULT_PAGE: usize = 20;
+const DAY_SECONDS: u64 = 86_400;
+const STATES: [&str; 8] = [
+    "preparing",
+    "pending",
+    "running",
+    "completed",
+    "cancelled",
+    "suspended",
+    "failed",
+    "invalid",
+];
+
+#[derive(Default)]
+pub(in crate::simulator) struct State(BTreeMap<String, Subscription>);
+
+struct Subscription {
+    request: Value,
+    /// With references resolved.
+    geometry: Value,
+    created: UtcTime,
+    updated: UtcTime,
+    start: UtcTime,
+    end: Option<UtcTime>,
+    /// Up to when it was paid for.
+    paid_until: UtcTime,
+    scenes: u64,
+    /// What somebody did to it; `None`: time decides.
+    stopped: Option<&'static str>,
+    polled: bool,
+}
+
+pub(in crate::simulator) fn answer(
+    call: &Call,
+    rest: &[&str],
+    world: &mut World,
+) -> Result<Answer, Refusal> {
+    match (call.method.as_str(), rest) {
+        ("POST", []) => create(call, &call.json()?, world).map(|(_, answer)| answer),
+        ("POST", ["bulk"]) => create_many(call, world),
+        ("GET", []) => Ok(list(call, world)),
+        ("GET", ["summary"]) => Ok(summary(call, world)),
+        ("GET", ["spec"]) => Ok(Answer::json(&json!({"openapi": "3.0.0"}))),
+        ("POST", ["suspend"]) => change_many(call, world, Some("suspended")),
+        ("POST", ["reactivate"]) => change_many(call, world, None),
+        ("GET", [id]) => {
+            let subscription = world.subscription(id)?;
+            subscription.polled = true;
+            Ok(Answer::json(&subscription.to_json(call, id)))
+        }
+        ("PUT" | "PATCH", [id]) => update(call, id, world),
+        ("POST", [id, "cancel"]) => change(call, id, world, Some("cancelled")),
+        ("POST", [id, "suspend"]) => change(call, id, world, Some("suspended")),
+        ("POST", [id, "reactivate"]) => change(call, id, world, None),
+        ("GET", [id, "results"]) => results(call, id, world),
+        ("GET", [id, "summary"]) => {
+            let subscription = world.subscription(id)?;
+            let status = subscription.status(call.now);
+            Ok(Answer::json(&json!({
+                "results": {"success": subscription.scenes}, "subscription": {"status": status},
+            })))
+        }
+        _ => Err(Refusal::no_route()),
+    }
+}
+
+/// Charges the whole days that have passed for what still runs.
+pub(in crate::simulator) fn accrue(world: &mut World, now: UtcTime) {
+    let mut charges = Vec::new();
+    for (id, subscription) in &mut world.subscriptions.0 {
+        if subscription.stopped.is_some() {
+            continue;
+        }
+        let cost = subscription.pay(now).unwrap_or_default();
+        if cost.pu.amount().is_zero() && cost.aum.amount().is_zero() {
+            continue;
+        }
+        let mut charge = charge(id, "forward fill", cost);
+        charge.time = now;
+        charge.method = "-".to_owned();
+        charge.path = format!("/subscriptions/v1/{id}");
+        charges.push(charge);
+    }
+    world.bill.charges.extend(charges);
+}
+
+impl World {
+    fn subscription(&mut self, id: &str) -> Result<&mut Subscription, Refusal> {
+        let subscription = self.subscriptions.0.get_mut(id);
+        subscription.ok_or_else(|| Refusal::not_found(format!("subscription {id}")))
+    }
+
+    /// A geometry, or the one that a reference stands for.
+    fn resolve(&self, geometry: &Value) -> Result<Value, Refusal> {
+        if geometry["type"] != "ref" {
+            return Ok(geometry.clone());
+        }
+        let reference = geometry["content"].as_str().unwrap_or_default();
+        let found = self.features.geometry(reference);
+        found.ok_or_else(|| Refusal::bad(format!("feature reference '{reference}' was not found")))
+    }
+}
+
+impl Subscription {
+    fn read(request: &Value, geometry: Value, now: UtcTime) -> Result<Self, Refusal> {
+        if request["name"].as_str().is_none_or(str::is_empty) {
+            return Err(Refusal::bad("name is required"));
+        }
+        let parameters = &request["source"]["parameters"];
+        let is_catalog = parameters["item_types"].is_array();
+        if !is_catalog && !parameters["id"].is_string() {
+            return Err(Refusal::bad("source.parameters needs item_types or id"));
+        }
+        if is_catalog && request["delivery"].is_null() && request["hosting"].is_null() {
+            return Err(Refusal::bad("delivery or hosting is required"));
+        }
+        if geo::vertices(&geometry) > geo::MAX_VERTICES {
+            return Err(Refusal::bad(format!(
+                "the geometry has more than {} vertices",
+                geo::MAX_VERTICES
+            )));
+        }
+        let instant = |name: &str| match &parameters[name] {
+            Value::Null => Ok(None),
+            text => {
+                let parsed = text.as_str().and_then(|text| text.parse::<UtcTime>().ok());
+                parsed
+                    .map(Some)
+                    .ok_or_else(|| Refusal::bad(format!("{name} is not a date-time: {text}")))
+            }
+        };
+        let start = instant("start_time")?.ok_or_else(|| Refusal::bad("start_time is required"))?;
+        let end = instant("end_time")?;
+        if end.is_some_and(|end| end < start) {
+            return Err(Refusal::bad("end_time is before start_time"));
+        }
+        Ok(Self {
+            request: request.clone(),
+            geometry,
+            created: now,
+            updated: now,
+            start,
+            end,
+            paid_until: start,
+            scenes: 0,
+            stopped: None,
+            polled: false,
+        })
+    }
+
+    /// Pays for the whole days up to now that are not paid for yet.
+    fn pay(&mut self, now: UtcTime) -> Result<Cost, Refusal> {
+        let until = self.end.map_or(now, |end| end.min(now));
+        let days = age(self.paid_until, until).as_secs() / DAY_SECONDS;
+        let paid = later(
+            self.paid_until,
+            std::time::Duration::from_secs(days * DAY_SECONDS),
+        );
+        let cost =
+            subscription_price::price(&self.request, &self.geometry, self.paid_until, paid, days)?;
+        self.paid_until = paid;
+        self.scenes = self.scenes.saturating_add(cost.scenes);
+        Ok(cost)
+    }
+
+    fn status(&self, now: UtcTime) -> &'static str {
+        match self.stopped {
+            Some(stopped) => stopped,
+            None if !self.polled => "preparing",
+            None if now < self.start => "pending",
+            None if self.end.is_some_and(|end| end <= now) => "completed",
+            None => "running",
+        }
+    }
+
+    fn to_json(&self, call: &Call, id: &str) -> Value {
+        let link = call.link(Site::Api, &format!("/subscriptions/v1/{id}"));
+        let mut shown = json!({
+            "id": id, "status": self.status(call.now), "created": self.created.to_string(),
+            "updated": self.updated.to_string(),
+            "_links": {"_self": link, "results": format!("{link}/results")},
+        });
+        for member in ["name", "source", "tools", "notifications"] {
+            shown[member] = self.request[member].clone();
+        }
+        if self.request["delivery"].is_object() {
+            shown["delivery"] = json!({"type": self.request["delivery"]["type"], "parameters": {"credentials": "<REDACTED>"}});
+        }
+        if self.request["hosting"].is_object() {
+            shown["hosting"] = self.request["hosting"].clone();
+        }
+        let parameters = &mut shown["source"]["parameters"];
+        let is_catalog = parameters["item_types"].is_array();
+        let kind = if is_catalog {
+            "catalog"
+        } else {
+            "analysis_ready_ps"
+        };
+        if parameters["geometry"]["type"] == "ref" {
+            parameters["geom_ref"] = parameters["geometry"]["content"].clone();
+            parameters["geometry"] = self.geometry.clone();
+        }
+        if shown["source"]["type"].is_null() {
+            shown["source"]["type"] = kind.into();
+        }
+        shown
+    }
+}
+
+fn charge(id: &str, what: &str, cost: Cost) -> Charge {
+    let what = format!("{what} of subscription {id}: {} scenes", cost.scenes);
+    Charge::of("subscriptions", what).pu(cost.pu).aum(cost.aum)
+}
+
+fn create(call: &Call, request: &Value, world: &mut World) -> Result<(String, Answer), Refusal> {
+    let geometry = world.resolve(&request["source"]["parameters"]["geometry"])?;
+    let mut subscription = Subscription::read(request, geometry, call.now)?;
+    let cost = subscription.pay(call.now)?;
+    let id = world.next_id();
+    let shown = subscription.to_json(call, &id);
+    if world.subscriptions.0.len() >= MAX_KEPT {
+        world.subscriptions.0.pop_first();
+    }
+    world.subscriptions.0.insert(id.clone(), subscription);
+    let answer = Answer::json(&shown).charging(charge(&id, "backfill", cost));
+    Ok((id, answer))
+}
+
+/// All or none; a reference to a collection makes one subscription of each of its features.
+fn create_many(call: &Call, world: &mut World) -> Result<Answer, Refusal> {
+    let body = call.json()?;
+    let requests = body["subscriptions"]
+        .as_array()
+        .filter(|list| !list.is_empty());
+    let requests = requests.ok_or_else(|| Refusal::bad("subscriptions must be a list"))?;
+    let mut single = Vec::new();
+    for request in requests {
+        let geometry = &request["source"]["parameters"]["geometry"];
+        let reference = geometry["content"]
+            .as_str()
+            .filter(|_| geometry["type"] == "ref");
+        let features = reference.map(|reference| world.features.references_in(reference));
+        match features {
+            Some(features) if !features.is_empty() => {
+                single.extend(features.into_iter().map(|feature| {
+                    let mut request = request.clone();
+                    request["source"]["parameters"]["geometry"]["content"] = feature.into();
+                    request
+                }))
+            }
+            _ => single.push(request.clone()),
+        }
+    }
+    for request in &single {
+        let geometry = world.resolve(&request["source"]["parameters"]["geometry"])?;
+        Subscription::read(request, geometry, call.now)?.pay(call.now)?;
+    }
+    let list = format!("/subscriptions/v1?created={}", call.now);
+    let mut answer = Answer::json(&json!({"_links": {"list": call.link(Site::Api, &list)}}));
+    for request in &single {
+        let (_, created) = create(call, request, world)?;
+        answer.charges.extend(created.charges);
+    }
+    Ok(answer)
+}
+
+fn list(call: &Call, world: &World) -> Answer {
+    let wanted: Vec<&str> = call
+        .query
+        .iter()
+        .filter(|(name, _)| name == "status")
+        .map(|(_, value)| value.as_str())
+        .collect();
+    let all: Vec<Value> = world
+        .subscriptions
+        .0
+        .iter()
+        .filter(|(_, one)| wanted.is_empty() || wanted.contains(&one.status(call.now)))
+        .map(|(id, one)| one.to_json(call, id))
+        .collect();
+    let (shown, next) = page(call, &all, DEFAULT_PAGE, ["page_size", "page_marker"]);
+    let mut links = json!({"_self": call.link(Site::Api, "/subscriptions/v1")});
+    if let Some(next) = next {
+        links["next"] = next.into();
+    }
+    Answer::json(&json!({"_links": links, "subscriptions": shown}))
+}
+
+fn summary(call: &Call, world: &World) -> Answer {
+    let mut counts: BTreeMap<&str, u64> = STATES.into_iter().map(|state| (state, 0)).collect();
+    for subscription in world.subscriptions.0.values() {
+        *counts.entry(subscription.status(call.now)).or_default() += 1;
+    }
+    Answer::json(&json!({"subscriptions": counts}))
+}
+
+/// What is wholly past cannot be edited, and a start that has passed cannot be moved.
+fn update(call: &Call, id: &str, world: &mut World) -> Result<Answer, Refusal> {
+    let changes = call.json()?;
+    let old = world.subscription(id)?;
+    if old.end.is_some_and(|end| end <= call.now) {
+        return Err(Refusal::bad(
+            "a subscription that has ended cannot be edited",
+        ));
+    }
+    let mut request = if call.method == "PUT" {
+        changes.clone()
+    } else {
+        old.request.clone()
+    };
+    if call.method == "PATCH" {
+        merge(&mut request, &changes, 0);
+    }
+    let geometry = world.resolve(&request["source"]["parameters"]["geometry"])?;
+    let mut new = Subscription::read(&request, geometry, call.now)?;
+    let old = world.subscription(id)?;
+    if old.start <= call.now && new.start != old.start {
+        return Err(Refusal::bad("start_time has passed and cannot be edited"));
+    }
+    new.created = old.created;
+    new.polled = old.polled;
+    new.stopped = old.stopped;
+    new.scenes = old.scenes;
+    new.paid_until = if old.start <= call.now {
+        old.paid_until
+    } else {
+        new.start
+    };
+    let cost = if new.stopped.is_none() {
+        new.pay(call.now)?
+    } else {
+        Cost::default()
+    };
+    let answer = Answer::json(&new.to_json(call, id)).charging(charge(id, "edit", cost));
+    *old = new;
+    Ok(answer)
+}
+
+fn merge(target: &mut Value, changes: &Value, depth: u8) {
+    match (target, changes) {
+        (Value::Object(target), Value::Object(changes)) if depth < 8 => {
+            for (name, change) in changes {
+                merge(
+                    target.entry(name.clone()).or_insert(Value::Null),
+                    change,
+                    depth + 1,
+                );
+            }
+        }
+        (target, change) => *target = change.clone(),
+    }
+}
+
+/// Cancelled is for ever; what was suspended starts again from now, and is not paid for the pause.
+fn change(
+    call: &Call,
+    id: &str,
+    world: &mut World,
+    stopped: Option<&'static str>,
+) -> Result<Answer, Refusal> {
+    let subscription = world.subscription(id)?;
+    if subscription.stopped == Some("cancelled") {
+        let message = "the subscription is cancelled";
+        return Err(Refusal::new(StatusCode::CONFLICT, message));
+    }
+    if stopped.is_none() && subscription.stopped.is_some() {
+        subscription.paid_until = subscription.paid_until.max(call.now);
+    }
+    subscription.stopped = stopped;
+    subscription.updated = call.now;
+    subscription.polled = true;
+    let shown = subscription.to_json(call, id);
+    let status = if stopped == Some("cancelled") {
+        StatusCode::OK
+    } else {
+        StatusCode::ACCEPTED
+    };
+    Ok(Answer::json(&shown).with_status(status))
+}
+
+/// The listed ones, or, without a list, all.
+fn change_many(
+    call: &Call,
+    world: &mut World,
+    stopped: Option<&'static str>,
+) -> Result<Answer, Refusal> {
+    let body = if call.body.is_empty() {
+        Value::Null
+    } else {
+        call.json()?
+    };
+    let ids: Vec<String> = match body["subscription_ids"].as_array() {
+        Some(ids) => ids
+            .iter()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect(),
+        None => world.subscriptions.0.keys().cloned().collect(),
+    };
+    for id in ids {
+        _ = change(call, &id, world, stopped);
+    }
+    Ok(Answer::json(&json!({})).with_status(StatusCode::ACCEPTED))
+}
+
+fn results(call: &Call, id: &str, world: &mut World) -> Result<Answer, Refusal> {
+    let subscription = world.subscription(id)?;
+    let kind = subscription.request["source"]["parameters"]["item_types"].clone();
+    let created = subscription.created.to_string();
+    let all: Vec<Value> = (0..subscription.scenes.min(10_000))
+        .map(|number| {
+            json!({
+                "id": format!("{id}-{number}"), "status": "success", "errors": {},
+                "properties": {"item_id": format!("2026_{number}"), "item_types": kind},
+                "created": created, "updated": created, "completed": created,
+                "outputs": [format!("{id}/{number}.tif")],
+            })
+        })
+        .collect();
+    if call.parameter("format") == Some("csv") {
+        let rows = all.iter().map(|row| {
+            format!(
+                "{},success,{created}\n",
+                row["id"].as_str().unwrap_or_default()
+            )
+        });
+        let text = std::iter::once("id,status,created\n".to_owned())
+            .chain(rows)
+            .collect::<String>();
+        return Ok(Answer::bytes("text/csv", text));
+    }
+    let (shown, next) = page(call, &all, DEFAULT_PAGE, ["page_size", "page_marker"]);
+    let mut links =
+        json!({"_self": call.link(Site::Api, &format!("/subscriptions/v1/{id}/results"))});
+    if let Some(next) = next {
+        links["next"] = next.into();
+    }
+    Ok(Answer::json(&json!({"_links": links, "results": shown})))
+}

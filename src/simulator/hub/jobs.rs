@@ -1,0 +1,292 @@
+//! Work that goes on after the answer: async pictures, batch and batch statistics.
+//!
+//! A task is charged in full by the call that starts it, also when that resumes a stopped one.
+
+use std::collections::BTreeMap;
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::script::Script;
+use super::{body, price, process};
+use crate::simulator::answer::Answer;
+use crate::simulator::bill::Charge;
+use crate::simulator::call::Call;
+use crate::simulator::figures;
+use crate::simulator::options::Options;
+use crate::simulator::refusal::Refusal;
+use crate::simulator::world::{MAX_KEPT, Progress, Stage, World};
+use crate::units::UtcTime;
+
+const MAX_ASYNC_SIDE: u32 = 10_000;
+/// From so many pixels on, async and batch are cheaper.
+const DISCOUNT_PIXELS: u64 = 10_000;
+/// A bucket that nobody here can look into is taken to hold so many features of that size.
+const UNSEEN_FEATURES: f64 = 10.0;
+const UNSEEN_SIDE: u32 = 512;
+
+#[derive(Default)]
+pub(in crate::simulator) struct State {
+    pictures: BTreeMap<String, Progress>,
+    tasks: BTreeMap<String, Task>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Kind {
+    Batch,
+    BatchStatistics,
+}
+
+struct Task {
+    kind: Kind,
+    request: Value,
+    created: UtcTime,
+    status: Status,
+    cost: f64,
+    charged: f64,
+}
+
+enum Status {
+    Created,
+    Analysing(Progress),
+    Processing(Progress),
+    Stopped,
+}
+
+pub(super) fn answer_async(
+    call: &Call,
+    rest: &[&str],
+    world: &mut World,
+) -> Result<Answer, Refusal> {
+    match (call.method.as_str(), rest) {
+        ("POST", []) => create_async(call, world),
+        ("GET", [id]) => {
+            let options = world.options.clone();
+            let job = world.jobs.pictures.get_mut(*id);
+            match job.map(|job| job.poll(&options, call.now)) {
+                // A finished job is gone, whether it worked or not.
+                None | Some(Stage::Done) => Err(Refusal::not_found(format!("request {id}"))),
+                Some(_) => Ok(Answer::json(&json!({"id": id, "status": "RUNNING"}))),
+            }
+        }
+        _ => Err(Refusal::no_route()),
+    }
+}
+
+pub(super) fn answer_batch(
+    call: &Call,
+    rest: &[&str],
+    world: &mut World,
+    kind: Kind,
+) -> Result<Answer, Refusal> {
+    match (call.method.as_str(), rest) {
+        ("POST", []) => create(call, world, kind),
+        ("GET", []) => {
+            let options = &world.options;
+            let tasks = world
+                .jobs
+                .tasks
+                .iter()
+                .filter(|(_, task)| task.kind == kind);
+            let data: Vec<Value> = tasks
+                .map(|(id, task)| task.to_json(id, options, call.now))
+                .collect();
+            Ok(Answer::json(&json!({"data": data, "links": {}})))
+        }
+        ("GET", [id, "tiles"]) => {
+            world.task(id)?;
+            Ok(Answer::json(&json!({"data": []})))
+        }
+        ("GET", [id] | [id, "status"]) => {
+            let (options, now) = (world.options.clone(), call.now);
+            let task = world.task(id)?;
+            task.poll(&options, now);
+            Ok(Answer::json(&task.to_json(id, &options, now)))
+        }
+        ("PUT", [id]) => {
+            let task = world.task(id)?;
+            task.request["description"] = call.json()?["description"].clone();
+            Ok(Answer::empty(StatusCode::NO_CONTENT))
+        }
+        ("DELETE", [id]) => {
+            world.task(id)?;
+            world.jobs.tasks.remove(*id);
+            Ok(Answer::empty(StatusCode::NO_CONTENT))
+        }
+        ("POST", [id, action, ..]) => act(call, id, action, world),
+        _ => Err(Refusal::no_route()),
+    }
+}
+
+impl World {
+    fn task(&mut self, id: &str) -> Result<&mut Task, Refusal> {
+        let task = self.jobs.tasks.get_mut(id);
+        task.ok_or_else(|| Refusal::not_found(format!("task {id}")))
+    }
+}
+
+impl Task {
+    fn poll(&mut self, options: &Options, now: UtcTime) {
+        if let Status::Analysing(progress) | Status::Processing(progress) = &mut self.status {
+            progress.poll(options, now);
+        }
+    }
+
+    fn status(&self, options: &Options, now: UtcTime) -> (&'static str, u8) {
+        match &self.status {
+            Status::Created => ("CREATED", 0),
+            Status::Stopped => ("STOPPED", 50),
+            Status::Analysing(progress) => match progress.stage(options, now) {
+                Stage::Done => ("ANALYSIS_DONE", 0),
+                _ => ("ANALYSING", 0),
+            },
+            Status::Processing(progress) => match progress.stage(options, now) {
+                Stage::Done => ("DONE", 100),
+                _ => ("PROCESSING", 50),
+            },
+        }
+    }
+
+    fn to_json(&self, id: &str, options: &Options, now: UtcTime) -> Value {
+        let (status, per_cent) = self.status(options, now);
+        json!({
+            "id": id, "status": status, "created": self.created.to_string(),
+            "completionPercentage": per_cent, "costPU": self.charged,
+            "valueEstimate": self.cost * 3.0, "userAction": "NONE", "request": self.request,
+            "description": self.request["description"], "domainAccountId": "pretended",
+        })
+    }
+}
+
+fn create_async(call: &Call, world: &mut World) -> Result<Answer, Refusal> {
+    let body = body::read(call, "/evalscript")?;
+    if body.json["output"]["delivery"].is_null() {
+        return Err(Refusal::bad("output.delivery is required"));
+    }
+    let script = Script::read(&body.script);
+    let input = &body.json["input"];
+    let planar = body::planar_box(input)?;
+    let size = body::size(&body.json["output"], planar, MAX_ASYNC_SIDE)?;
+    let sources = body::sources(input, &script)?;
+    let raw =
+        price::picture(input, &sources, size, planar, call.now)? * dearest(&body.json, &script);
+    let discount = if pixels(size) >= DISCOUNT_PIXELS {
+        2.0 / 3.0
+    } else {
+        1.0
+    };
+    let cost = (raw * discount).max(price::LEAST_ASYNC);
+    let id = world.next_id();
+    let jobs = &mut world.jobs.pictures;
+    if jobs.len() >= MAX_KEPT {
+        jobs.pop_first();
+    }
+    jobs.insert(id.clone(), Progress::starting(call.now));
+    let charge = Charge::of("async-process", format!("request {id}")).pu(figures::pu(cost));
+    Ok(Answer::json(&json!({"id": id, "status": "RUNNING"})).charging(charge))
+}
+
+fn create(call: &Call, world: &mut World, kind: Kind) -> Result<Answer, Refusal> {
+    let (holder, script_at) = match kind {
+        Kind::Batch => ("/processRequest", "/processRequest/evalscript"),
+        Kind::BatchStatistics => ("", "/aggregation/evalscript"),
+    };
+    let body = body::read(call, script_at)?;
+    let script = Script::read(&body.script);
+    let request = body.json.pointer(holder).unwrap_or(&Value::Null);
+    let sources = body::sources(&request["input"], &script)?;
+    let size = (UNSEEN_SIDE, UNSEEN_SIDE);
+    let planar = body::planar_box(&request["input"]).unwrap_or([14.0, 46.0, 14.1, 46.1]);
+    let one = price::picture(&request["input"], &sources, size, planar, call.now)?;
+    let one = one * dearest(request, &script);
+    let discount = if kind == Kind::Batch { 1.0 / 3.0 } else { 1.0 };
+    let tiles = match body.json["input"]["type"].as_str() {
+        Some("tiling-grid") => tiles(&body.json["input"], body::place(&request["input"], planar)),
+        _ => UNSEEN_FEATURES,
+    };
+    let task = Task {
+        kind,
+        request: body.json.clone(),
+        created: call.now,
+        status: Status::Created,
+        cost: (one * tiles * discount).max(price::LEAST_BATCH),
+        charged: 0.0,
+    };
+    let id = world.next_id();
+    let shown = task.to_json(&id, &world.options, call.now);
+    if world.jobs.tasks.len() >= MAX_KEPT {
+        world.jobs.tasks.pop_first();
+    }
+    world.jobs.tasks.insert(id, task);
+    Ok(Answer::created(&shown))
+}
+
+/// The tiles of a grid that a box touches, in units of our own size of a feature.
+fn tiles(grid: &Value, [west, south, east, north]: [f64; 4]) -> f64 {
+    const METRES_PER_DEGREE: f64 = 111_320.0;
+    let edge = match grid["id"].as_u64() {
+        Some(1) => 10_000.0,
+        Some(2 | 6) => 100_000.0,
+        Some(3) => METRES_PER_DEGREE,
+        _ => 20_000.0,
+    };
+    let resolution = grid["resolution"]
+        .as_f64()
+        .filter(|step| *step > 0.0)
+        .unwrap_or(10.0);
+    let resolution = if grid["id"].as_u64() == Some(3) {
+        resolution * METRES_PER_DEGREE
+    } else {
+        resolution
+    };
+    let across = ((east - west).abs() * METRES_PER_DEGREE / edge)
+        .ceil()
+        .max(1.0);
+    let down = ((north - south).abs() * METRES_PER_DEGREE / edge)
+        .ceil()
+        .max(1.0);
+    let side = edge / resolution / f64::from(UNSEEN_SIDE);
+    across * down * side * side
+}
+
+fn act(call: &Call, id: &str, action: &str, world: &mut World) -> Result<Answer, Refusal> {
+    let task = world.task(id)?;
+    let done = Answer::empty(StatusCode::NO_CONTENT);
+    let api = match task.kind {
+        Kind::Batch => "batch-process",
+        Kind::BatchStatistics => "batch-statistics",
+    };
+    match action {
+        "analyse" => {
+            task.status = Status::Analysing(Progress::starting(call.now));
+            Ok(done)
+        }
+        "start" | "restartpartial" | "tiles" => {
+            if matches!(task.status, Status::Processing(_)) && action == "start" {
+                return Err(Refusal::bad(format!("task {id} has already been started")));
+            }
+            task.status = Status::Processing(Progress::starting(call.now));
+            task.charged += task.cost;
+            let charge = Charge::of(api, format!("{action} of task {id}"));
+            Ok(done.charging(charge.pu(figures::pu(task.cost))))
+        }
+        "stop" | "cancel" => {
+            task.status = Status::Stopped;
+            Ok(done)
+        }
+        _ => Err(Refusal::no_route()),
+    }
+}
+
+fn dearest(request: &Value, script: &Script) -> f64 {
+    let floats = script.floats.unwrap_or_default();
+    let responses = process::responses(request);
+    let factors = responses
+        .iter()
+        .map(|(_, kind)| price::format(kind, floats));
+    factors.fold(1.0, f64::max)
+}
+
+fn pixels((width, height): (u32, u32)) -> u64 {
+    u64::from(width) * u64::from(height)
+}

@@ -1,0 +1,180 @@
+//! The listener, and the life of one request: read → see → fail if asked to → answer and charge → send.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use super::answer::Answer;
+use super::call::Call;
+use super::faults::{self, Effect};
+use super::refusal::{Refusal, Style};
+use super::wire::{self, WireBody};
+use super::world::World;
+use super::{control, routes};
+use crate::clock::Clock;
+
+const MAX_BODY_BYTES: usize = 64 << 20;
+
+/// How long to wait when no connection can be accepted, because there are too many.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+pub(super) struct Shared {
+    world: Mutex<World>,
+    clock: Arc<dyn Clock>,
+}
+
+/// The connection is to be dropped without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection is dropped on request")]
+struct Dropped;
+
+impl Shared {
+    pub(super) fn new(world: World, clock: Arc<dyn Clock>) -> Self {
+        let world = Mutex::new(world);
+        Self { world, clock }
+    }
+
+    pub(super) fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Answers and charges under one lock: nobody sees one without the other.
+    fn answer(&self, call: &Call, effects: &[Effect]) -> Answer {
+        let mut world = self.world();
+        let answer = match refused_on_request(call, effects) {
+            Some(refused) => refused,
+            None => routes::answer(call, &mut world),
+        };
+        world.charge(call, &answer);
+        answer
+    }
+}
+
+pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) -> Infallible {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((socket, _)) => {
+                    connections.spawn(serve(socket, Arc::clone(&shared)));
+                }
+                Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+/// A connection that breaks is the client's affair, or was asked for.
+async fn serve(socket: TcpStream, shared: Arc<Shared>) {
+    _ = socket.set_nodelay(true);
+    let peer = socket.peer_addr().ok();
+    let service = service_fn(move |request| handle(Arc::clone(&shared), request, peer));
+    _ = auto::Builder::new(TokioExecutor::new())
+        .serve_connection(TokioIo::new(socket), service)
+        .await;
+}
+
+async fn handle(
+    shared: Arc<Shared>,
+    request: Request<Incoming>,
+    _peer: Option<SocketAddr>,
+) -> Result<Response<WireBody>, Dropped> {
+    let (call, too_large) = read(&shared, request).await?;
+    if call.segments().first() == Some(&"_simulator") {
+        let answer = control::answer(&call, &mut shared.world());
+        return Ok(wire::respond(answer, "", &[]));
+    }
+    let effects = effects_for(&shared, &call);
+    let (effects, refusal) = match effects {
+        _ if too_large => (Vec::new(), Some(too_large_refusal())),
+        Ok(effects) => (effects, None),
+        Err(error) => (Vec::new(), Some(Refusal::bad(error.to_string()))),
+    };
+    if effects.contains(&Effect::StallBeforeCharge) {
+        std::future::pending::<()>().await;
+    }
+    if effects.contains(&Effect::ResetBeforeCharge) {
+        return Err(Dropped);
+    }
+    let answer = match refusal {
+        Some(refusal) => refusal.into_answer(Style::of(&call.segments())),
+        None => shared.answer(&call, &effects),
+    };
+    after_charge(&effects).await?;
+    let cost_header = shared.world().options.cost_header.clone();
+    Ok(wire::respond(answer, &cost_header, &effects))
+}
+
+/// Reads the whole request; the second value says that its body was too large to be read.
+async fn read(shared: &Shared, request: Request<Incoming>) -> Result<(Call, bool), Dropped> {
+    let (head, body) = request.into_parts();
+    let links = shared.world().options.link_origins.clone();
+    let now = shared.clock.now();
+    let mut call = Call::new(head.method, &head.uri, head.headers, links, now);
+    let mut too_large = false;
+    match Limited::new(body, MAX_BODY_BYTES).collect().await {
+        Ok(read) => call.body = read.to_bytes(),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => {
+            call.body = Bytes::new();
+            too_large = true;
+        }
+        Err(_) => return Err(Dropped),
+    }
+    if call.segments().first() != Some(&"_simulator") {
+        shared.world().see(&call);
+    }
+    Ok((call, too_large))
+}
+
+fn effects_for(shared: &Shared, call: &Call) -> Result<Vec<Effect>, faults::InvalidFault> {
+    let mut world = shared.world();
+    let mut effects = faults::take(&mut world.faults, call.method.as_str(), &call.path);
+    for spec in call.headers.get_all(faults::HEADER) {
+        effects.extend(faults::effects(&String::from_utf8_lossy(spec.as_bytes()))?);
+    }
+    let accepts_gzip = call
+        .header("accept-encoding")
+        .is_some_and(|accepted| accepted.contains("gzip"));
+    if world.options.gzip && accepts_gzip {
+        effects.push(Effect::Gzip);
+    }
+    Ok(effects)
+}
+
+fn refused_on_request(call: &Call, effects: &[Effect]) -> Option<Answer> {
+    let status = effects.iter().find_map(|effect| match effect {
+        Effect::Status(status) => Some(*status),
+        _ => None,
+    })?;
+    let refusal = Refusal::new(status, "failed on request");
+    Some(refusal.into_answer(Style::of(&call.segments())))
+}
+
+async fn after_charge(effects: &[Effect]) -> Result<(), Dropped> {
+    for effect in effects {
+        match effect {
+            Effect::Delay(wait) => tokio::time::sleep(*wait).await,
+            Effect::Stall => std::future::pending().await,
+            Effect::ResetAfterCharge => return Err(Dropped),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn too_large_refusal() -> Refusal {
+    let message = format!("the body has more than {MAX_BODY_BYTES} bytes");
+    Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, message)
+}

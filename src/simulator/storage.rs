@@ -1,0 +1,150 @@
+//! The storage behind download links: files of any size that nobody has to keep.
+
+use http::StatusCode;
+use http::header::{ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_RANGE, ETAG};
+use serde_json::{Value, json};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::answer::{Answer, Content};
+use super::bill::Charge;
+use super::call::{Call, Site};
+use super::refusal::Refusal;
+use super::world::World;
+
+/// Leaving storage costs so much for every 10⁹ bytes.
+const EGRESS_PU_PER_GB: u64 = 200;
+const BYTES_PER_MICRO_PU: u64 = 1_000 / EGRESS_PU_PER_GB;
+
+/// Serves `/_storage/…`: `bytes=` says how large the file is.
+pub(super) fn answer(call: &Call, rest: &[&str], world: &World) -> Result<Answer, Refusal> {
+    if !matches!(call.method.as_str(), "GET" | "HEAD") {
+        return Err(Refusal::no_route());
+    }
+    let size = match call.parameter("bytes") {
+        Some(text) => text
+            .parse()
+            .map_err(|_| Refusal::bad(format!("'{text}' is not a number of bytes")))?,
+        None => world.options.asset_bytes,
+    };
+    let name = rest.last().copied().unwrap_or("blob");
+    let answer = ranged(call, size)?
+        .with(ACCEPT_RANGES, "bytes")
+        .with(ETAG, &format!("\"{size:x}\""))
+        .with(
+            CONTENT_DISPOSITION,
+            &format!("attachment; filename=\"{name}\""),
+        );
+    let is_transport_test = rest == ["blob"];
+    if call.method == "HEAD" || is_transport_test || !world.options.charge_egress {
+        return Ok(answer);
+    }
+    let sent = match answer.content {
+        Content::Pattern { length, .. } => length,
+        _ => 0,
+    };
+    let charge = Charge::of("egress", format!("{sent} bytes of {name}")).pu(egress_pu(sent));
+    Ok(answer.charging(charge))
+}
+
+/// What so many bytes cost to leave; rounded down, as nobody is charged for a part of a millionth.
+pub(super) fn egress_pu(bytes: u64) -> crate::units::Pu {
+    let micros = i64::try_from(bytes / BYTES_PER_MICRO_PU).unwrap_or(i64::MAX);
+    crate::units::Pu::from_micros(micros).unwrap_or_default()
+}
+
+/// Where a file of this name lies, with the signature that such addresses carry.
+pub(super) fn address(call: &Call, path: &str, bytes: u64) -> String {
+    let path = format!("/_storage/{path}?bytes={bytes}&X-Goog-Signature=pretended");
+    call.link(Site::Storage, &path)
+}
+
+/// A download token: three parts like a JWT, whose claims can be read and whose signature nobody checks.
+pub(super) fn token(claims: &Value) -> String {
+    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let head = part(&json!({"alg": "HS512", "typ": "JWT"}));
+    format!("{head}.{}.cHJldGVuZGVk", part(claims))
+}
+
+pub(super) fn claims(call: &Call) -> Result<Value, Refusal> {
+    let token = call.parameter("token").unwrap_or_default();
+    let claims = token.split('.').nth(1).unwrap_or_default();
+    let bytes = URL_SAFE_NO_PAD.decode(claims.trim_end_matches('='));
+    let read = bytes
+        .ok()
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    read.ok_or_else(|| Refusal::new(StatusCode::UNAUTHORIZED, "the download token is not valid"))
+}
+
+/// Redirects to the address that the token of an order's file holds.
+pub(super) fn follow_token(call: &Call, _world: &World) -> Result<Answer, Refusal> {
+    let claims = claims(call)?;
+    match claims["url"].as_str() {
+        Some(url) => Ok(Answer::redirect(url)),
+        None => Err(Refusal::not_found("the file of this token")),
+    }
+}
+
+fn ranged(call: &Call, size: u64) -> Result<Answer, Refusal> {
+    let whole = Content::Pattern {
+        start: 0,
+        length: size,
+    };
+    let mut answer = Answer::bytes("application/octet-stream", "");
+    let Some(range) = call
+        .header("range")
+        .and_then(|text| text.strip_prefix("bytes="))
+    else {
+        answer.content = whole;
+        return Ok(answer);
+    };
+    let Some((first, last)) = bounds(range, size) else {
+        let message = format!("range '{range}' is outside of {size} bytes");
+        return Err(Refusal::new(StatusCode::RANGE_NOT_SATISFIABLE, message));
+    };
+    answer.content = Content::Pattern {
+        start: first,
+        length: last - first + 1,
+    };
+    Ok(answer
+        .with_status(StatusCode::PARTIAL_CONTENT)
+        .with(CONTENT_RANGE, &format!("bytes {first}-{last}/{size}")))
+}
+
+/// First and last byte of `5-9`, `5-` or `-5`.
+fn bounds(range: &str, size: u64) -> Option<(u64, u64)> {
+    let (first, last) = range.split_once('-')?;
+    let end = size.checked_sub(1)?;
+    let (first, last) = match (first.parse::<u64>(), last.parse::<u64>()) {
+        (Ok(first), Ok(last)) => (first, last.min(end)),
+        (Ok(first), Err(_)) if last.is_empty() => (first, end),
+        (Err(_), Ok(tail)) if first.is_empty() && tail > 0 => (size.saturating_sub(tail), end),
+        _ => return None,
+    };
+    (first <= last).then_some((first, last))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulator::figures::whole_pu;
+
+    #[test]
+    fn ranges_are_read_in_their_three_forms() {
+        assert_eq!(bounds("5-9", 100), Some((5, 9)));
+        assert_eq!(bounds("5-", 100), Some((5, 99)));
+        assert_eq!(bounds("-5", 100), Some((95, 99)));
+        assert_eq!(bounds("90-200", 100), Some((90, 99)));
+        for wrong in ["100-", "9-5", "-0", "x-1", "", "1-2,4-5"] {
+            assert_eq!(bounds(wrong, 100), None, "{wrong}");
+        }
+        assert_eq!(bounds("0-0", 0), None);
+    }
+
+    #[test]
+    fn a_gigabyte_costs_200_pu_to_leave() {
+        assert_eq!(egress_pu(1_000_000_000), whole_pu(200));
+        assert_eq!(egress_pu(4), whole_pu(0));
+    }
+}
