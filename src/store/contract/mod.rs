@@ -6,6 +6,7 @@
 
 pub(super) mod caps;
 pub(super) mod life;
+pub(super) mod random;
 pub(super) mod reading;
 pub(super) mod repeats;
 pub(super) mod words;

@@ -62,7 +62,7 @@ impl Sqlite {
     }
 
     /// Writes what still waits, then lets go of the file. Dropping the store does the same unobserved.
-    pub async fn close(self) {
+    pub async fn shut_down(self) {
         let Self {
             steps,
             readers,

@@ -93,8 +93,11 @@ async fn doubt_what_is_held(
     sqlx::query(
         "INSERT INTO entry (at, reservation, account, kind, reserved, charged, note)
          SELECT ?, claim.reservation, claim.account, 'unknown', claim.amount, 0, ?
-         FROM reservation JOIN claim ON claim.reservation = reservation.id
-         WHERE reservation.state = 'held' ORDER BY claim.reservation, claim.account",
+         FROM reservation
+         JOIN claim ON claim.reservation = reservation.id
+         JOIN account ON account.id = claim.account
+         WHERE reservation.state = 'held'
+         ORDER BY claim.reservation, budget, partition, unit, starts_at",
     )
     .bind(now.as_microsecond())
     .bind(WHY)
