@@ -1,9 +1,10 @@
 //! Where things stand: mounts in the guard's own paths, and addresses of other hosts.
 
-use serde::de::{Deserialize, Deserializer};
+use core::net::SocketAddr;
+
 use url::Url;
 
-use super::text::{self, Text};
+use super::text::{Text, texts};
 use crate::planet::Mount;
 
 /// Where an upstream stands in the guard's own paths.
@@ -26,6 +27,20 @@ impl Text for MountPath {
             ));
         }
         Ok(Self(mount))
+    }
+}
+
+/// An address and a port to listen on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Listen(pub(super) SocketAddr);
+
+impl Text for Listen {
+    const EXPECTED: &str = "an address with a port, such as \"127.0.0.1:8080\"";
+
+    fn read(text: &str) -> Result<Self, String> {
+        text.parse().map(Self).map_err(|_| {
+            format!("'{text}' is not an address with a port\nwrite one such as \"127.0.0.1:8080\" or \"[::1]:8080\"")
+        })
     }
 }
 
@@ -57,17 +72,7 @@ impl Text for WebUrl {
     }
 }
 
-impl<'de> Deserialize<'de> for MountPath {
-    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
-        text::read(reader)
-    }
-}
-
-impl<'de> Deserialize<'de> for WebUrl {
-    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
-        text::read(reader)
-    }
-}
+texts!(Listen, MountPath, WebUrl);
 
 #[cfg(test)]
 mod tests {

@@ -211,7 +211,7 @@ mod tests {
             (
                 &budget("window = \"day\"\nlimit = \"5\""),
                 "\"5\"",
-                "cannot be a text",
+                "a text cannot stand here",
             ),
         ]);
     }

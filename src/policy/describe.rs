@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
+use std::sync::Arc;
 
 use super::upstreams::{Credential, Upstream};
 use super::{Budget, OnBreach, Policy, Team, Unclassified, Unpredictable};
@@ -54,20 +55,31 @@ fn write_server(out: &mut String, policy: &Policy) -> fmt::Result {
 
 fn write_upstreams(out: &mut String, policy: &Policy) -> fmt::Result {
     writeln!(out, "\nupstreams")?;
+    let longest = |upstream: &Arc<Upstream>| mount(upstream).len();
+    let width = policy
+        .upstreams()
+        .iter()
+        .map(longest)
+        .max()
+        .unwrap_or_default();
     for upstream in policy.upstreams() {
-        let mount = match upstream.mount().as_str() {
-            "" => "/",
-            mount => mount,
-        };
         writeln!(
             out,
-            "  {mount:<14} {} ({}), called with {}",
+            "  {:<width$}  {} ({}), called with {}",
+            mount(upstream),
             upstream.url(),
             kind(upstream),
             credential(upstream)
         )?;
     }
     Ok(())
+}
+
+fn mount(upstream: &Upstream) -> &str {
+    match upstream.mount().as_str() {
+        "" => "/",
+        mount => mount,
+    }
 }
 
 fn kind(upstream: &Upstream) -> &'static str {
@@ -158,7 +170,7 @@ fn write_budgets(out: &mut String, policy: &Policy, now: UtcTime) -> fmt::Result
 /// Whom a budget binds; the wider first.
 fn bound(budget: &Budget) -> (u8, String) {
     let matching = budget.matching();
-    let names = |names: &[std::sync::Arc<str>]| list(names.iter().map(|name| &**name));
+    let names = |names: &[Arc<str>]| list(names.iter().map(|name| &**name));
     match (matching.teams(), matching.keys()) {
         (None, None) => (0, "everybody".into()),
         (Some(teams), None) => (1, format!("team {}", names(teams))),
@@ -312,8 +324,8 @@ mod tests {
         books       quota-guard.db (SQLite)
 
         upstreams
-          /tiles         https://tiles.planet.com/ (tiles), called with the API key in the environment variable PL_API_KEY
-          /              https://api.planet.com/ (planet), called with the caller's own credential
+          /tiles  https://tiles.planet.com/ (tiles), called with the API key in the environment variable PL_API_KEY
+          /       https://api.planet.com/ (planet), called with the caller's own credential
 
         teams
           agriculture

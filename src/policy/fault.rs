@@ -7,7 +7,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{excerpt, suggest};
+use super::{excerpt, reword};
 
 /// A policy that cannot be used, and the place to mend.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -43,7 +43,7 @@ impl PolicyError {
     /// What the TOML reader says, in our words where we have better ones.
     pub(super) fn from_toml(error: &toml::de::Error, source: &Source<'_>) -> Self {
         let end = source.text.len();
-        let (message, rule) = reword(error.message());
+        let (message, rule) = reword::reword(error.message());
         source.error(error.span().unwrap_or(end..end), &message, &rule)
     }
 }
@@ -168,34 +168,6 @@ fn floor_boundary(text: &str, at: usize) -> usize {
         at -= 1;
     }
     at
-}
-
-/// Splits what serde or the TOML reader says into what is wrong and what to write.
-fn reword(said: &str) -> (String, String) {
-    if let Some((message, rule)) = said.split_once('\n') {
-        return (message.into(), rule.replace('\n', "; "));
-    }
-    if let Some(rest) = said.strip_prefix("invalid type: string ") {
-        // The text itself stays out: it could be a key.
-        let expected = rest.rsplit_once("expected ").map_or("", |(_, what)| what);
-        return ("this cannot be a text".into(), format!("write {expected}"));
-    }
-    let quoted: Vec<&str> = said.split('`').skip(1).step_by(2).collect();
-    match (quoted.split_first(), said) {
-        (Some((key, known)), _) if said.starts_with("unknown field") => (
-            format!("unknown key '{key}'"),
-            suggest::among(key, known, "keys here are"),
-        ),
-        (Some((word, known)), _) if said.starts_with("unknown variant") => (
-            format!("'{word}' is not a choice here"),
-            suggest::among(word, known, "choices are"),
-        ),
-        (Some((key, _)), _) if said.starts_with("missing field") => (
-            format!("the key '{key}' is missing here"),
-            format!("add {key} = …"),
-        ),
-        _ => (said.into(), String::new()),
-    }
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ mod people;
 mod products;
 mod prove;
 mod raw;
+mod reword;
 mod server;
 mod suggest;
 #[cfg(test)]

@@ -290,7 +290,11 @@ mod tests {
             (&key(", apis = [\"order\"]"), "\"order\"", "unknown API"),
             (&key(", expires = \"2027\""), "\"2027\"", ""),
             (&key(", expire = 1"), "expire", "unknown key 'expire'"),
-            (&team("keys = []\ndisabled = 1"), "1", "invalid type"),
+            (
+                &team("keys = []\ndisabled = 1"),
+                "1",
+                "integer 1 cannot stand here",
+            ),
         ]);
     }
 

@@ -115,7 +115,7 @@ mod tests {
     fn what_the_file_cannot_say_is_refused_where_it_stands() {
         assert_refused(&[
             ("[sever]\nlisten = \"a\"", "sever", "unknown key 'sever'"),
-            ("[server]\nlimits = 3", "3", "invalid type"),
+            ("[server]\nlimits = 3", "3", "integer 3 cannot stand here"),
             (
                 "[[budgets]]\nname = \"b\"",
                 "[[budgets]]",

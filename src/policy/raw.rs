@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::address::{MountPath, WebUrl};
+use super::address::{Listen, MountPath, WebUrl};
 use super::either::WordOrTable;
 use super::text::{ApiName, Instant, KeyHash, Name, PassThrough, Size, Span};
 use super::{Decision, Dimension, OnBreach, SecretSource, Unclassified, Unpredictable};
@@ -44,9 +44,9 @@ pub(super) struct RawPolicy {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawServer {
-    pub(super) listen: Option<core::net::SocketAddr>,
+    pub(super) listen: Option<Listen>,
     pub(super) public_url: Option<WebUrl>,
-    pub(super) admin_listen: Option<core::net::SocketAddr>,
+    pub(super) admin_listen: Option<Listen>,
     pub(super) tls: Option<RawTls>,
     #[serde(default)]
     pub(super) limits: RawLimits,

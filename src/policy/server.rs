@@ -79,8 +79,9 @@ pub(super) fn server(raw: RawServer) -> Result<Server, Fault> {
     } = raw;
     let here = Path::to("server");
     let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let listen = listen.unwrap_or_else(|| loopback(DEFAULT_PORT));
-    let admin_listen = admin_listen.unwrap_or_else(|| loopback(DEFAULT_ADMIN_PORT));
+    let listen = listen.map_or_else(|| loopback(DEFAULT_PORT), |address| address.0);
+    let admin_listen =
+        admin_listen.map_or_else(|| loopback(DEFAULT_ADMIN_PORT), |address| address.0);
     if listen == admin_listen && listen.port() != 0 {
         return Err(Fault::new(
             here.key("admin_listen"),
@@ -205,7 +206,11 @@ mod tests {
     #[test]
     fn nonsense_is_refused_where_it_stands() {
         assert_refused(&[
-            ("[server]\nlisten = \"localhost\"", "\"localhost\"", ""),
+            (
+                "[server]\nlisten = \"localhost\"",
+                "\"localhost\"",
+                "not an address with a port",
+            ),
             (
                 "[server]\nlisten = \"0.0.0.0:8080\"",
                 "[server]",
@@ -219,7 +224,11 @@ mod tests {
             ("[server]\npublic_url = \"guard\"", "\"guard\"", "not a URL"),
             ("[server.limits]\nmax_connections = 0", "0", "no connection"),
             ("[server.limits]\nmax_body = \"16\"", "\"16\"", "not a size"),
-            ("[server.limits]\nmax_body = 16", "16", "invalid type"),
+            (
+                "[server.limits]\nmax_body = 16",
+                "16",
+                "integer 16 cannot stand here",
+            ),
             (
                 "[server.limits]\ndrain_timeout = \"1w\"",
                 "\"1w\"",

@@ -39,13 +39,15 @@ pub(super) fn read<'de, T: Text, D: Deserializer<'de>>(reader: D) -> Result<T, D
 /// Lets serde read each of these as a [`Text`].
 macro_rules! texts {
     ($($name:ty),+ $(,)?) => {
-        $(impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
-                read(reader)
+        $(impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+                $crate::policy::text::read(reader)
             }
         })+
     };
 }
+pub(super) use texts;
+
 texts!(Name, KeyHash, Size, Span, ApiName, PassThrough);
 
 /// A name for a team, key, budget or upstream: fit for a header, a metric label and a partition.
