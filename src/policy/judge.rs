@@ -72,12 +72,14 @@ impl Policy {
 
     /// The product's name as Planet or this policy spells it.
     fn known_product(&self, written: &str) -> &str {
-        let in_policy = self.budgets.iter();
-        in_policy
-            .flat_map(|budget| budget.matching().products().unwrap_or_default())
-            .map(|name| &**name)
-            .chain(products::KNOWN.iter().copied())
-            .find(|known| products::same(known, written))
+        let in_policy = || {
+            self.budgets
+                .iter()
+                .flat_map(|budget| budget.matching().products().unwrap_or_default())
+                .find(|name| products::same(name, written))
+        };
+        products::known(written)
+            .or_else(|| in_policy().map(|name| &**name))
             .unwrap_or(OTHER_PRODUCT)
     }
 }
@@ -199,6 +201,12 @@ mod tests {
                 true,
             ),
             ("{ products = [\"PSScene\"] }", Api::Orders, &["dem"], false),
+            (
+                "{ products = [\"S2L2A\"] }",
+                Api::Process,
+                &["sentinel-2-l2a"],
+                true,
+            ),
             ("{ products = [\"PSScene\"] }", Api::Orders, &[], false),
         ] {
             let text = budget("b", &format!("unit = \"pu\"\nmatch = {matching}"));

@@ -2,8 +2,10 @@
 //! the policy itself names it: callers choose these texts, and must not be able to open a fresh budget
 //! with each new one.
 
-/// Item types of the Data and Orders APIs, product sources of subscriptions, collections of Sentinel Hub.
-pub(super) const KNOWN: &[&str] = &[
+use crate::planet::collections::Collection;
+
+/// Item types of the Data and Orders APIs, and product sources of subscriptions.
+const KNOWN: &[&str] = &[
     "PSScene",
     "PSOrthoTile",
     "REOrthoTile",
@@ -28,25 +30,37 @@ pub(super) const KNOWN: &[&str] = &[
     "forest_carbon_diligence_30m",
     "forest_carbon_monitoring_3m",
     "field_boundaries_sentinel_2_p1m",
-    "sentinel-1-grd",
-    "sentinel-2-l1c",
-    "sentinel-2-l2a",
-    "sentinel-3-olci",
-    "sentinel-3-slstr",
-    "sentinel-5p-l2",
-    "landsat-mss-l1",
-    "landsat-tm-l1",
-    "landsat-tm-l2",
-    "landsat-etm-l1",
-    "landsat-etm-l2",
-    "landsat-ot-l1",
-    "landsat-ot-l2",
-    "hls",
-    "modis",
-    "dem",
 ];
 
-/// Upstreams read some of these in any case, so a change of case must not evade a budget.
+/// Whether two texts name one product: a Sentinel Hub collection goes by several names, and some upstreams
+/// do not mind case, so neither must evade a budget.
 pub(super) fn same(one: &str, other: &str) -> bool {
-    one.eq_ignore_ascii_case(other)
+    canonical(one).eq_ignore_ascii_case(canonical(other))
+}
+
+/// The product's name as Planet spells it.
+pub(super) fn known(written: &str) -> Option<&'static str> {
+    let listed = || KNOWN.iter().copied().find(|name| same(name, written));
+    Collection::named(written)
+        .map(|collection| collection.name)
+        .or_else(listed)
+}
+
+fn canonical(name: &str) -> &str {
+    Collection::named(name).map_or(name, |collection| collection.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_product_is_one_by_all_its_names() {
+        assert!(same("S2L2A", "sentinel-2-l2a"));
+        assert!(same("psscene", "PSScene"));
+        assert!(!same("sentinel-2-l1c", "sentinel-2-l2a"));
+        assert_eq!(known("S2L2A"), Some("sentinel-2-l2a"));
+        assert_eq!(known("PSSCENE"), Some("PSScene"));
+        assert_eq!(known("byoc-1"), None);
+    }
 }

@@ -12,7 +12,7 @@ pub(super) fn reword(said: &str) -> (String, String) {
         .unwrap_or_else(|| (said.into(), rule_of_syntax(said).into()))
 }
 
-/// "invalid type: integer `3`, expected struct RawLimits".
+/// "invalid type: integer `3`, expected a sequence".
 fn unfit_value(said: &str) -> Option<(String, String)> {
     let said = said
         .strip_prefix("invalid type: ")
