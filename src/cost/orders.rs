@@ -81,7 +81,14 @@ fn batch<'a>(
         tools: &ask.tools,
         clip,
         delivery: ask.delivery,
-        quantity: format!("{items} {item_type} items"),
+        quantity: format!(
+            "{items} {item_type} items{}",
+            if scenes.repeats() {
+                ", repeated ones counted"
+            } else {
+                ""
+            }
+        ),
     })
 }
 
@@ -130,7 +137,7 @@ mod tests {
     use super::*;
     use crate::cost::{Charged, QuotaStyle};
     use crate::planet::geometry::samples::square;
-    use crate::planet::orders;
+    use crate::planet::{orders, wild};
     use crate::units::Amount;
     use proptest::prelude::*;
     use serde_json::{Value, json};
@@ -255,6 +262,19 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn whatever_stands_in_a_body_gives_a_price_or_a_sentence(
+            body in wild::variations(json!({"source_type": "scenes", "order_type": "full",
+                "products": [{"item_type": "PSScene", "product_bundle": "visual", "item_ids": ["a"]}],
+                "tools": [{"clip": {"aoi": square(20_000)}}, {"toar": {}}, {"merge": {}}],
+                "delivery": {"amazon_s3": {}}, "hosting": {"sentinel_hub": {}}})),
+        ) {
+            if let Ok(ask) = orders::read(body.to_string().as_bytes()) {
+                let estimate = estimate(&ask, &Prices::default(), &Plan::default());
+                prop_assert!(estimate.is_err() || !total(&estimate.unwrap(), Unit::Pu).is_zero());
+            }
+        }
+
         #[test]
         fn more_items_area_and_tools_never_cost_less(
             items in 1usize..20, more_items in 0usize..20,

@@ -34,6 +34,9 @@ pub mod statistics;
 pub mod subscriptions;
 pub mod tools;
 
+#[cfg(test)]
+pub(crate) mod wild;
+
 pub use api::{Api, UpstreamKind};
 pub use ask::{Ask, Misread, Reading, Unbounded};
 pub use collections::Deployment;

@@ -87,5 +87,15 @@ mod tests {
         fn arbitrary_bytes_never_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = read(&body);
         }
+
+        #[test]
+        fn whatever_stands_in_a_body_names_an_area_or_is_refused(
+            body in crate::planet::wild::variations(serde_json::json!(
+                {"product_id": 1, "aoi_refs": ["pl:features/my/a/b"], "collection_id": "c"})),
+        ) {
+            if let Ok(ask) = read(body.to_string().as_bytes()) {
+                prop_assert!(ask.collection_id.is_some() || !ask.aoi_refs.is_empty());
+            }
+        }
     }
 }

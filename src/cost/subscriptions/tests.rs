@@ -1,7 +1,7 @@
 use super::*;
 use crate::cost::AumRule;
 use crate::planet::geometry::samples::{square, ten_fields};
-use crate::planet::subscriptions;
+use crate::planet::{subscriptions, wild};
 use crate::units::Amount;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -260,6 +260,19 @@ fn a_day_that_is_touched_counts() {
 }
 
 proptest! {
+    #[test]
+    fn whatever_stands_in_a_body_gives_a_price_or_a_sentence(
+        body in wild::variations(body(&square(20_000), YEAR.0, YEAR.1)),
+    ) {
+        let body = body.to_string();
+        if let Ok(ask) = subscriptions::read(body.as_bytes()) {
+            let now = at("2026-11-22T00:00:00Z");
+            let estimate = estimate(&ask, &Prices::default(), &Plan::default(), now, Some(now));
+            let is_future = ask.start >= now;
+            prop_assert!(is_future || estimate.is_err() || !estimate.unwrap().lines.is_empty());
+        }
+    }
+
     #[test]
     fn more_days_area_assets_and_tools_never_cost_less(
         days in 1i64..1000, more_days in 0i64..1000,
