@@ -11,8 +11,8 @@ pub(super) const PRICE_LIST: &str = "docs.planet.com/platform/processing-units";
 pub(super) const QUOTA_STYLES: &str = "support.planet.com/hc/en-us/articles/4408257291793";
 /// GB are taken for 10^9 bytes: the smaller of the two readings, so that there are more of them.
 const BYTES_PER_GB: u128 = 1_000_000_000;
-/// Added for every file: headers, padding, and the whole of a metadata file.
-const BYTES_PER_FILE: u128 = 100_000;
+/// Added for every file: headers, padding, and the whole of a metadata file, at their most.
+const BYTES_PER_FILE: u128 = 1 << 20;
 const MICROS_PER_ONE: u128 = 1_000_000;
 
 /// Scenes of one item type, and what is done with them.

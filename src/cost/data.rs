@@ -100,8 +100,8 @@ mod tests {
         let metadata = asset("PSScene", "ortho_analytic_8b_xml");
         let estimate = download(&image, &prices, &pu).unwrap();
         assert_eq!(estimate.lines.len(), 1);
-        assert_eq!(estimate.lines[0].amount.whole_floor(), 248);
-        assert_eq!(totals(download(&metadata, &prices, &pu)), "pu=0.02");
+        assert_eq!(estimate.lines[0].amount.whole_floor(), 249);
+        assert_eq!(totals(download(&metadata, &prices, &pu)), "pu=0.209716");
         assert_eq!(totals(download(&image, &prices, &km2)), "km2=700");
         assert_eq!(totals(download(&metadata, &prices, &km2)), "km2=0");
         assert!(download(&asset("Unheard", "visual"), &prices, &pu).is_err());

@@ -117,7 +117,7 @@ fn counting(
         Source::Catalog(catalog) => {
             catalog_lines(ask, catalog, shape, days, prices, plan, billable)
         }
-        Source::Product(id) => product_lines(ask, id, shape, prices, plan),
+        Source::Product(id) => product_lines(ask, id, shape, days, prices, plan),
     }
 }
 
@@ -188,11 +188,13 @@ fn catalog_lines(
 }
 
 /// Planetary Variables and analysis-ready products draw on quota that is reserved by area, whatever the
-/// time. No PU price is published for them.
+/// time, and Planet's page on backfill counts area by days for any subscription. No PU price is
+/// published for them.
 fn product_lines(
     ask: &SubscriptionAsk,
     id: &str,
     shape: &Shape,
+    days: u64,
     prices: &Prices,
     plan: &Plan,
 ) -> Result<Estimate, Unbounded> {
@@ -208,13 +210,16 @@ fn product_lines(
         prices.product_minimum
     );
     let amount = Some(SquareKm::amount(reserved));
-    let lines = vec![batch::line(
-        "reserved-area",
-        Unit::Quota,
-        amount,
-        quantity,
-        RESERVATIONS,
-    )?];
+    let watched = Watched {
+        shape,
+        days,
+        clipped: true,
+        figures: &[],
+    };
+    let lines = vec![
+        batch::line("reserved-area", Unit::Quota, amount, quantity, RESERVATIONS)?,
+        aum::managed(&watched, plan.aum)?,
+    ];
     Ok(Estimate { lines })
 }
 

@@ -178,12 +178,14 @@ fn the_horizon_never_cuts_backfill_off() {
 }
 
 #[test]
-fn a_product_draws_on_reserved_area() {
+fn a_product_draws_on_reserved_area_and_is_managed_for_its_days() {
     let body = json!({"name": "arps", "source": {"parameters": {"id": "PS_ARD_SR_DAILY",
             "geometry": square(20_000), "start_time": YEAR.0, "end_time": YEAR.1}},
         "hosting": {"type": "sentinel_hub", "parameters": {}}});
     let estimate = whole(&ask(&body), &Plan::default());
-    assert_eq!(estimate.totals().unwrap().to_string(), "quota=25");
+    assert_eq!(total(&estimate, Unit::Quota).whole_floor(), 25);
+    assert!((1_000..1_500).contains(&total(&estimate, Unit::Aum).whole_floor()));
+    assert_eq!(total(&estimate, Unit::Pu), Amount::ZERO);
     assert!(estimate.lines[0].quantity.contains("not published"));
 }
 
