@@ -192,4 +192,20 @@ mod tests {
         };
         assert_eq!(format!("{presented:?}"), "Presented(…)");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_header_and_query_have_an_answer(
+            header in proptest::collection::vec(0x20u8..=0xff, 0..60), query in "[api_key=&%0-9A-Fa-z+]{0,60}"
+        ) {
+            let mut headers = HeaderMap::new();
+            if let Ok(value) = HeaderValue::from_bytes(&header) {
+                headers.insert(AUTHORIZATION, value);
+            }
+            drop(Presented::find(&headers, Some(&query)));
+            let kept = super::super::strip(&mut headers, Some(&query));
+            let nothing = Presented::find(&headers, kept.as_deref());
+            proptest::prop_assert_eq!(nothing, Err(Refusal::Missing), "what is stripped is gone");
+        }
+    }
 }
