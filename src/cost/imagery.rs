@@ -29,6 +29,16 @@ pub fn process(imagery: &Imagery, prices: &Prices) -> Option<Line> {
     ))
 }
 
+/// One image of an OGC service.
+pub fn ogc_image(imagery: &Imagery, prices: &Prices) -> Option<Line> {
+    let cost = Ratio::of(imagery)?.amount()?;
+    Some(line(
+        "ogc-image",
+        imagery,
+        cost.max(prices.process_minimum.amount()),
+    ))
+}
+
 /// One request for statistics, all of its intervals together.
 pub fn statistics(imagery: &Imagery, prices: &Prices) -> Option<Line> {
     let cost = Ratio::of(imagery)?.amount()?;

@@ -57,6 +57,8 @@ prices! {
     statistics_minimum: Pu = 10_000,
     /// The least PU that one asynchronous processing call costs.
     async_minimum: Pu = 10_000_000,
+    /// PU for each MB that an asynchronous image sends to another region.
+    region_egress_mb: Pu = 30_000,
     /// The least PU that one batch task costs.
     batch_minimum: Pu = 100_000_000,
     /// PU for each write to the BYOC and Zarr APIs.

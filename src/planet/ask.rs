@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use super::basemaps::{Quad, Tile};
+use super::batch::BatchAsk;
+use super::catalog::SearchAsk;
 use super::data::Asset;
 use super::imagery::Imagery;
+use super::jobs::AsyncAsk;
 use super::orders::OrderAsk;
 use super::quota::ReservationAsk;
 use super::subscriptions::SubscriptionAsk;
@@ -18,6 +21,16 @@ pub enum Ask {
     Process(Imagery),
     /// Figures of the Statistical API, in one request.
     Statistics(Imagery),
+    /// One image of an OGC service.
+    OgcImage(Imagery),
+    /// One large image, delivered to a bucket.
+    AsyncProcess(AsyncAsk),
+    /// Images of all tiles of an area.
+    Batch(BatchAsk),
+    /// A query of the Catalog, or by WFS.
+    Search(SearchAsk),
+    /// One change to a collection of the caller's own.
+    CollectionWrite,
     /// Spends, but how much cannot be told from the request.
     Unbounded(Unbounded),
     /// An order of scenes or basemap quads.

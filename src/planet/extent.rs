@@ -43,7 +43,7 @@ impl Ground {
     pub(super) fn of_crs(crs: &str) -> Self {
         let name = crs.rsplit(['/', ':']).next().unwrap_or(crs);
         match name {
-            "CRS84" | "4326" => Self::Degrees,
+            "CRS84" | "84" | "4326" => Self::Degrees,
             _ => Self::Metres,
         }
     }
@@ -105,6 +105,22 @@ impl Extent {
             * (latitude(self.north) - latitude(self.south)).abs()
             * width.clamp(0.0, 360.0).to_radians();
         SquareKm::from_micros(i64::try_from(number::ceil(km2 * MICROS)?).ok()?)
+    }
+
+    /// The area of a box of metres on a map, which may show it smaller than it is by less than 2 %.
+    pub(super) fn flat_area(&self) -> Option<SquareKm> {
+        let square_metres = number::ceil(self.width() * self.height() * 1.02)?;
+        SquareKm::from_micros(i64::try_from(square_metres).ok()?)
+    }
+
+    /// The box that these numbers are where the other axis comes first.
+    pub(super) fn swapped(self) -> Self {
+        Self {
+            west: self.south,
+            south: self.west,
+            east: self.north,
+            north: self.east,
+        }
     }
 
     fn around(self, other: Self) -> Self {

@@ -85,6 +85,16 @@ impl RawSize {
         notes: &mut Notes,
     ) -> Result<Frame, Misread> {
         let (extent, ground) = bounds.ok_or_else(no_bounds)?.read()?;
+        self.of(extent, ground, rule, notes)
+    }
+
+    pub(super) fn of(
+        self,
+        extent: Extent,
+        ground: Ground,
+        rule: SizeRule,
+        notes: &mut Notes,
+    ) -> Result<Frame, Misread> {
         let nothing = self.width.is_none()
             && self.height.is_none()
             && self.resx.is_none()

@@ -98,12 +98,6 @@ impl Unread {
     }
 }
 
-impl Imagery {
-    pub(super) fn products(&self) -> Vec<Arc<str>> {
-        distinct(self.sources.iter().map(|source| source.collection.clone()))
-    }
-}
-
 impl Notes {
     pub(super) fn add(&mut self, why: impl Into<Cow<'static, str>>) {
         let why = why.into();

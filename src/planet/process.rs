@@ -118,7 +118,11 @@ impl RawProcess {
     }
 
     /// The script, wherever it stands; two of them leave open which one runs.
-    fn script(&self, document: &Document<'_>, known: &Known<'_>) -> Result<Arc<Script>, Misread> {
+    pub(super) fn script(
+        &self,
+        document: &Document<'_>,
+        known: &Known<'_>,
+    ) -> Result<Arc<Script>, Misread> {
         let stored = self.evalscript_reference.is_some() || self.data_product.is_some();
         script(self.evalscript.as_deref(), document.script, stored, known)
     }

@@ -5,6 +5,7 @@
 //! and marked as such. Nothing here knows which collections the script will meet: that is for the caller.
 
 mod names;
+mod outputs;
 mod room;
 mod setup;
 mod value;

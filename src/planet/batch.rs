@@ -1,0 +1,345 @@
+//! Batch processing: one image for each tile of a grid that an area touches.
+//!
+//! The body of the request that creates a task says what starting it will cost; the one that starts it
+//! names the task alone. Bodies hold keys of buckets, and nothing of them is kept but what is listed here.
+
+use serde::Deserialize;
+
+use super::document::Document;
+use super::extent::{Extent, Ground};
+use super::format::{self, RawResponse, Unstated, Wanted};
+use super::frame::RawBounds;
+use super::imagery::{Imagery, Known, Notes, Unread, reading};
+use super::sources::{RawData, Sampling, Setting, products};
+use super::{Ask, Misread, Reading, correction, json, number, process};
+
+/// What starting a batch will render.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BatchAsk {
+    /// One tile.
+    pub tile: Imagery,
+    pub tiles: u64,
+}
+
+/// Tiles of a grid; a degree counts as one where the grid is one of degrees.
+struct Grid {
+    id: u64,
+    edge: f64,
+    ground: Ground,
+    /// Whether each UTM zone has tiles of its own.
+    zoned: bool,
+}
+
+#[rustfmt::skip]
+const GRIDS: &[Grid] = &[
+    Grid { id: 0, edge: 20_040.0, ground: Ground::Metres, zoned: true },
+    Grid { id: 1, edge: 10_000.0, ground: Ground::Metres, zoned: true },
+    Grid { id: 2, edge: 100_080.0, ground: Ground::Metres, zoned: true },
+    Grid { id: 3, edge: 1.0, ground: Ground::Degrees, zoned: false },
+    Grid { id: 6, edge: 100_000.0, ground: Ground::Metres, zoned: false },
+    Grid { id: 7, edge: 20_000.0, ground: Ground::Metres, zoned: false },
+];
+
+/// Lengths on a map may be larger than on the ground by less than this.
+const MAP_STRETCH: f64 = 1.02;
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawBatch {
+    process_request: RawRequest,
+    /// Version 2.
+    input: Option<RawTiling>,
+    /// Version 1.
+    tiling_grid: Option<RawTiling>,
+}
+
+#[derive(Debug, Deserialize)]
+struct RawRequest {
+    input: RawInput,
+    output: Option<RawOutput>,
+    evalscript: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct RawInput {
+    bounds: Option<RawBounds>,
+    data: Vec<RawData>,
+}
+
+#[derive(Debug, Deserialize)]
+struct RawOutput {
+    responses: Option<Vec<RawResponse>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawTiling {
+    r#type: Option<String>,
+    id: Option<u64>,
+    resolution: Option<f64>,
+    buffer_x: Option<u64>,
+    buffer_y: Option<u64>,
+}
+
+/// Reads the body that creates a task, for what starting it will cost.
+pub fn read(document: &Document<'_>, known: &Known<'_>) -> Result<Reading, Misread> {
+    let raw: RawBatch = json::read(document.json)?;
+    let products = products(&raw.process_request.input.data)?;
+    reading(raw.ask(document, known).map(Ask::Batch), products)
+}
+
+impl RawBatch {
+    fn ask(&self, document: &Document<'_>, known: &Known<'_>) -> Result<BatchAsk, Unread> {
+        let request = &self.process_request;
+        let tiling = self.input.as_ref().or(self.tiling_grid.as_ref());
+        let tiling = tiling
+            .ok_or_else(|| Misread::new("the batch has no tiling grid; write one in input"))?;
+        let grid = tiling.grid()?;
+        let bounds = request
+            .input
+            .bounds
+            .as_ref()
+            .ok_or_else(super::frame::no_bounds)?;
+        let tiles = grid.touched_by(bounds.read()?)?;
+        let mut notes = Notes::default();
+        notes.add("every tile of the grid that the area's box could touch counts");
+        let script = process::script(request.evalscript.as_deref(), document.script, false, known)?;
+        let setting = Setting {
+            area: Some((grid.tile(), grid.ground)),
+            sampling: Sampling {
+                simple: 1,
+                period: None,
+            },
+            known,
+        };
+        let sources = setting.sources(&request.input.data, &script, &mut notes)?;
+        let (correction, speckle_filter) = correction::read(&request.input.data, &mut notes)?;
+        let responses = request
+            .output
+            .as_ref()
+            .and_then(|output| output.responses.as_deref());
+        let wanted = Wanted::read(None, responses.unwrap_or_default());
+        let (width, height) = tiling.pixels(grid)?;
+        let tile = Imagery {
+            width,
+            height,
+            sources,
+            format: format::read(
+                &script,
+                wanted,
+                Unstated::EightBit,
+                known.declared,
+                &mut notes,
+            ),
+            correction,
+            speckle_filter,
+            bounded: notes.into_clauses(),
+        };
+        Ok(BatchAsk { tile, tiles })
+    }
+}
+
+impl RawTiling {
+    fn grid(&self) -> Result<&'static Grid, Unread> {
+        if self.r#type.as_deref() == Some("geopackage") {
+            return Err(Unread::unbounded(
+                "the features of the batch lie in a bucket and cannot be seen; use a tiling grid, or have it approved",
+            ));
+        }
+        let known = GRIDS.iter().find(|grid| Some(grid.id) == self.id);
+        known.ok_or_else(|| {
+            Unread::unbounded("the tiling grid of the batch is not one that is published")
+        })
+    }
+
+    fn pixels(&self, grid: &Grid) -> Result<(u64, u64), Misread> {
+        let resolution = self.resolution.filter(|resolution| *resolution > 0.0);
+        let edge = resolution.and_then(|resolution| number::ceil(grid.edge / resolution));
+        let edge = edge.ok_or_else(|| {
+            Misread::new("the tiling grid has no resolution; write one that it offers, such as 10")
+        })?;
+        let buffered =
+            |buffer: Option<u64>| edge.saturating_add(buffer.unwrap_or(0).saturating_mul(2));
+        Ok((buffered(self.buffer_x), buffered(self.buffer_y)))
+    }
+}
+
+impl Grid {
+    fn tile(&self) -> Extent {
+        Extent {
+            west: 0.0,
+            south: 0.0,
+            east: self.edge,
+            north: self.edge,
+        }
+    }
+
+    /// Tiles that a box can touch. It may lie askew on the map of the grid, so its diagonal counts in both
+    /// directions, and each zone that it reaches into adds a column of its own.
+    fn touched_by(&self, (extent, ground): (Extent, Ground)) -> Result<u64, Unread> {
+        let unknown = || {
+            Unread::unbounded(
+                "how many tiles of the grid the area touches cannot be told; write its bounds in CRS84",
+            )
+        };
+        let (across, along) = match (self.ground, ground) {
+            (Ground::Degrees, Ground::Degrees) => {
+                (extent.width() / self.edge, extent.height() / self.edge)
+            }
+            (Ground::Degrees, Ground::Metres) => return Err(unknown()),
+            (Ground::Metres, _) => {
+                let (width, height) = extent.km(ground);
+                let diagonal = width.hypot(height) * MAP_STRETCH * 1000.0 / self.edge;
+                (diagonal, diagonal)
+            }
+        };
+        let zones = match (self.zoned, ground) {
+            (false, _) => 1,
+            (true, Ground::Degrees) => {
+                number::round((extent.east / 6.0).floor() - (extent.west / 6.0).floor() + 1.0)
+                    .ok_or_else(unknown)?
+            }
+            (true, Ground::Metres) => number::ceil(across * self.edge / 1000.0 / 100.0)
+                .ok_or_else(unknown)?
+                .saturating_add(2),
+        };
+        let touched = |tiles: f64, more: u64| number::ceil(tiles)?.checked_add(more);
+        touched(across, zones.saturating_mul(2))
+            .and_then(|across| across.checked_mul(touched(along, 2)?))
+            .ok_or_else(unknown)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::planet::collections::Deployment;
+    use crate::planet::{Declared, evalscript};
+
+    fn read_value(body: &Value) -> Result<Ask, Misread> {
+        let analysed = |script: &str| Arc::new(evalscript::read(script));
+        let known = Known {
+            deployment: Deployment::Main,
+            accept: None,
+            declared: Declared::default(),
+            scripts: &analysed,
+        };
+        let body = body.to_string();
+        Ok(read(
+            &Document {
+                json: body.as_bytes(),
+                script: None,
+            },
+            &known,
+        )?
+        .ask)
+    }
+
+    fn request(input: &Value, bbox: &Value) -> Value {
+        json!({
+            "processRequest": {
+                "input": {"bounds": {"bbox": bbox}, "data": [{"type": "sentinel-2-l2a"}]},
+                "output": {"responses": [{"identifier": "default", "format": {"type": "image/tiff"}}]},
+                "evalscript": "//VERSION=3\nfunction setup() { return {input: ['B04', 'B08', 'B02'], output: {bands: 3}} }",
+            },
+            "input": input,
+            "output": {"type": "raster", "delivery": {"s3": {"url": "s3://b", "secretAccessKey": "S"}}},
+        })
+    }
+
+    #[track_caller]
+    fn batch(input: &Value, bbox: &Value) -> BatchAsk {
+        match read_value(&request(input, bbox)).unwrap() {
+            Ask::Batch(batch) => batch,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn tiles_have_the_pixels_of_their_edge_and_both_buffers() {
+        let grid = json!({"type": "tiling-grid", "id": 0, "resolution": 10.0, "bufferX": 50, "bufferY": 0});
+        let batch = batch(&grid, &json!([13.0, 45.0, 13.1, 45.1]));
+        assert_eq!(
+            (
+                batch.tile.width,
+                batch.tile.height,
+                batch.tile.sources[0].bands
+            ),
+            (2104, 2004, 3)
+        );
+        assert_eq!(
+            batch.tiles, 9,
+            "a corner of the grid, and the border of a zone, were it there"
+        );
+    }
+
+    #[test]
+    fn a_larger_area_touches_more_tiles() {
+        let tiles = |bbox: Value| batch(&json!({"id": 3, "resolution": 0.0001}), &bbox).tiles;
+        assert_eq!(tiles(json!([0.5, 0.5, 1.5, 1.5])), 9);
+        assert_eq!(tiles(json!([0.0, 0.0, 10.0, 5.0])), 84);
+    }
+
+    #[test]
+    fn what_lies_in_a_bucket_or_on_an_unknown_grid_is_unbounded() {
+        let bbox = json!([13.0, 45.0, 13.1, 45.1]);
+        for input in [
+            json!({"type": "geopackage", "features": {}}),
+            json!({"type": "tiling-grid", "id": 99, "resolution": 10}),
+        ] {
+            assert!(
+                matches!(read_value(&request(&input, &bbox)), Ok(Ask::Unbounded(_))),
+                "{input}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_first_version_keeps_its_grid_elsewhere() {
+        let mut old = request(&json!(null), &json!([13.0, 45.0, 13.1, 45.1]));
+        old["tilingGrid"] = json!({"id": 1, "resolution": 20.0});
+        let Ok(Ask::Batch(batch)) = read_value(&old) else {
+            panic!("bounded")
+        };
+        assert_eq!((batch.tile.width, batch.tile.height), (500, 500));
+        assert!(!format!("{batch:?}").contains("s3://"));
+    }
+
+    #[test]
+    fn batches_that_upstream_would_refuse_are_answered_with_what_to_write() {
+        let bbox = json!([13.0, 45.0, 13.1, 45.1]);
+        for input in [
+            json!(null),
+            json!({"id": 0}),
+            json!({"id": 0, "resolution": 0}),
+            json!({"id": 0, "resolution": -10}),
+            json!({"id": "0"}),
+        ] {
+            assert!(
+                !matches!(read_value(&request(&input, &bbox)), Ok(Ask::Batch(_))),
+                "{input}"
+            );
+        }
+        assert!(
+            read_value(&request(
+                &json!({"id": 0, "resolution": 10}),
+                &json!([1, 1, 0, 0])
+            ))
+            .is_err()
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_a_panic(body in any::<Vec<u8>>()) {
+            let analysed = |script: &str| Arc::new(evalscript::read(script));
+            let known = Known { deployment: Deployment::Main, accept: None, declared: Declared::default(), scripts: &analysed };
+            let _ = read(&Document { json: &body, script: None }, &known);
+        }
+    }
+}
