@@ -9,8 +9,9 @@ use serde::Deserialize;
 
 use super::collections::Collection;
 use super::document::Document;
-use super::extent::{Extent, RawGeometry};
+use super::extent::Extent;
 use super::imagery::distinct;
+use super::outline::RawGeometry;
 use super::period::{End, Period, instant};
 use super::{Ask, Misread, Query, Reading, json};
 use crate::units::SquareKm;

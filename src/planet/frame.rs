@@ -5,8 +5,9 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 
-use super::extent::{Extent, Ground, RawGeometry};
+use super::extent::{Extent, Ground};
 use super::imagery::Notes;
+use super::outline::RawGeometry;
 use super::{Misread, number};
 
 /// How far a computed number of pixels may lie from a whole one and still be meant as that.

@@ -27,6 +27,7 @@ mod mount;
 mod number;
 pub mod ogc;
 pub mod orders;
+mod outline;
 mod path;
 mod period;
 pub mod process;

@@ -70,8 +70,9 @@ impl<'a> Names<'a> {
     pub(super) fn of(program: &'a Program<'a>) -> Self {
         let mut names = Self::default();
         names.visit_program(program);
+        names.hide_parameters();
         names.spread_changes();
-        names.builds_code = CODE_BUILDERS.iter().any(|name| names.used.contains(name));
+        names.builds_code |= CODE_BUILDERS.iter().any(|name| names.used.contains(name));
         names
     }
 
@@ -83,8 +84,11 @@ impl<'a> Names<'a> {
         self.values.get(name).map(Vec::as_slice)
     }
 
-    pub(super) fn is_declared(&self, name: &str) -> bool {
-        self.declared.contains(name)
+    /// Whether the script leaves the name to the service.
+    pub(super) fn is_global(&self, name: &str) -> bool {
+        !(self.declared.contains(name)
+            || self.values.contains_key(name)
+            || self.changed.contains(name))
     }
 
     pub(super) fn into_simple(self) -> Simple {
@@ -93,6 +97,21 @@ impl<'a> Names<'a> {
         Simple {
             declared: owned(&mut self.used.intersection(&self.declared)),
             names: owned(&mut self.used.iter()),
+        }
+    }
+
+    /// What is handed to `setup` hides whatever has the same name outside.
+    fn hide_parameters(&mut self) {
+        for setup in &self.setups {
+            let parameters = match setup {
+                Callable::Function(function) => &function.params,
+                Callable::Arrow(arrow) => &arrow.params,
+            };
+            for parameter in &parameters.items {
+                let names = parameter.pattern.get_binding_identifiers();
+                self.changed
+                    .extend(names.into_iter().map(|id| id.name.as_str()));
+            }
         }
     }
 
@@ -190,6 +209,8 @@ impl<'a> Names<'a> {
                     .as_simple_assignment_target()
                     .and_then(|simple| simple.as_member_expression())
                 {
+                    // `globalThis.setup = …` would define it unseen.
+                    self.builds_code |= member.static_property_name() == Some("setup");
                     self.change(base(member.object()));
                 }
             }

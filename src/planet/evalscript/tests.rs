@@ -140,6 +140,15 @@ fn a_list_that_code_changes_is_not_taken_for_its_first_value() {
 }
 
 #[test]
+fn a_parameter_hides_what_has_its_name_outside() {
+    let script =
+        "const bands = ['B01']; function setup(ds, bands = all()) { return {input: bands} }";
+    assert_eq!(bands_of(script), ["?"]);
+    let renamed = "Mosaicking.SIMPLE = 'TILE'; function setup() { return {input: ['B01'], mosaicking: Mosaicking.SIMPLE} }";
+    assert_eq!(setup_of(renamed).mosaicking, Mosaicking::Tile);
+}
+
+#[test]
 fn mosaicking_and_sample_type_are_read_as_text_or_enumeration() {
     let setup = setup_of(&returning(
         "{input: ['B04'], mosaicking: Mosaicking.TILE, output: {sampleType: SampleType.FLOAT32}}",
@@ -211,6 +220,14 @@ fn what_only_running_would_tell_is_unreadable_with_a_reason() {
             "computed",
         ),
         ("eval('B04'); return [B04]", "builds code"),
+        (
+            "function setup() { return {input: ['B01']} } this.setup = other",
+            "builds code",
+        ),
+        (
+            "function setup() { return {__proto__: all, input: ['B01']} }",
+            "computed",
+        ),
         (&"a".repeat(MAX_SCRIPT_BYTES + 1), "256 KiB"),
     ] {
         match read(script) {

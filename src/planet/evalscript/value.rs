@@ -209,6 +209,9 @@ impl<'n, 'a> Evaluator<'n, 'a> {
                     } else {
                         Value::Unknown
                     };
+                    if name == "__proto__" {
+                        return Value::Unknown;
+                    }
                     members.push((name.into_boxed_str(), value));
                 }
             }
@@ -222,7 +225,7 @@ impl<'n, 'a> Evaluator<'n, 'a> {
         };
         if let Some(holder) = member.object().get_identifier_reference()
             && matches!(holder.name.as_str(), "Mosaicking" | "SampleType")
-            && !self.names.is_declared(holder.name.as_str())
+            && self.names.is_global(holder.name.as_str())
         {
             return Value::Text(name.into());
         }
