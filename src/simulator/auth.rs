@@ -50,10 +50,8 @@ fn from_header(header: &str) -> Option<String> {
 fn is_open(call: &Call) -> bool {
     matches!(
         call.segments().as_slice(),
-        ["ogc", ..]
-            | ["oauth", ..]
+        ["ogc" | "oauth" | "_storage", ..]
             | ["auth", "realms", ..]
-            | ["_storage", ..]
             | ["compute", "ops", "bundles", "spec"]
             | ["compute", "ops", "download"]
             | ["orders", "v2", "download"]

@@ -11,7 +11,7 @@ pub(super) type Bounds = [f64; 4];
 
 pub(super) const WORLD: Bounds = [-180.0, -90.0, 180.0, 90.0];
 
-/// The polygons of a Polygon, MultiPolygon, Feature, FeatureCollection or `GeometryCollection`.
+/// The polygons of a `Polygon`, `MultiPolygon`, `Feature`, `FeatureCollection` or `GeometryCollection`.
 pub(super) fn polygons(shape: &Value) -> Option<Vec<Polygon<f64>>> {
     match shape["type"].as_str()? {
         "Polygon" => Some(vec![polygon(&shape["coordinates"])?]),
@@ -43,7 +43,7 @@ pub(super) fn bounds(shape: &Value) -> Option<Bounds> {
     let corners = polygons
         .iter()
         .flat_map(|polygon| polygon.exterior().coords());
-    let bounds = corners.fold(None, |bounds: Option<Bounds>, corner| {
+    corners.fold(None, |bounds: Option<Bounds>, corner| {
         let [west, south, east, north] = bounds.unwrap_or([corner.x, corner.y, corner.x, corner.y]);
         Some([
             west.min(corner.x),
@@ -51,8 +51,7 @@ pub(super) fn bounds(shape: &Value) -> Option<Bounds> {
             east.max(corner.x),
             north.max(corner.y),
         ])
-    });
-    bounds
+    })
 }
 
 pub(super) fn vertices(shape: &Value) -> usize {

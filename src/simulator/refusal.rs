@@ -135,7 +135,7 @@ impl Style {
                 "api" | "process" | "async" | "batch" | "statistics" | "byoc" | "zarr",
                 ..,
             ] => Self::SentinelHub,
-            ["data", ..] | ["compute", ..] => Self::Planet,
+            ["data" | "compute", ..] => Self::Planet,
             _ => Self::Plain,
         }
     }

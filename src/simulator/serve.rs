@@ -1,7 +1,6 @@
 //! The listener, and the life of one request: read → see → fail if asked to → answer and charge → send.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -23,6 +22,7 @@ use super::wire::{self, WireBody};
 use super::world::World;
 use super::{control, routes};
 use crate::clock::Clock;
+use crate::units::UtcTime;
 
 const MAX_BODY_BYTES: usize = 64 << 20;
 
@@ -79,8 +79,7 @@ pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) -> Infall
 /// A connection that breaks is the client's affair, or was asked for.
 async fn serve(socket: TcpStream, shared: Arc<Shared>) {
     _ = socket.set_nodelay(true);
-    let peer = socket.peer_addr().ok();
-    let service = service_fn(move |request| handle(Arc::clone(&shared), request, peer));
+    let service = service_fn(move |request| handle(Arc::clone(&shared), request));
     _ = auto::Builder::new(TokioExecutor::new())
         .serve_connection(TokioIo::new(socket), service)
         .await;
@@ -89,7 +88,6 @@ async fn serve(socket: TcpStream, shared: Arc<Shared>) {
 async fn handle(
     shared: Arc<Shared>,
     request: Request<Incoming>,
-    _peer: Option<SocketAddr>,
 ) -> Result<Response<WireBody>, Dropped> {
     let (call, too_large) = read(&shared, request).await?;
     if call.segments().first() == Some(&"_simulator") {
@@ -121,7 +119,7 @@ async fn handle(
 async fn read(shared: &Shared, request: Request<Incoming>) -> Result<(Call, bool), Dropped> {
     let (head, body) = request.into_parts();
     let links = shared.world().options.link_origins.clone();
-    let now = shared.clock.now();
+    let now = to_the_millisecond(shared.clock.now());
     let mut call = Call::new(head.method, &head.uri, head.headers, links, now);
     let mut too_large = false;
     match Limited::new(body, MAX_BODY_BYTES).collect().await {
@@ -136,6 +134,11 @@ async fn read(shared: &Shared, request: Request<Incoming>) -> Result<(Call, bool
         shared.world().see(&call);
     }
     Ok((call, too_large))
+}
+
+/// Planet writes no finer times, and Python reads no finer ones.
+fn to_the_millisecond(now: UtcTime) -> UtcTime {
+    UtcTime::from_millisecond(now.as_millisecond()).unwrap_or(now)
 }
 
 fn effects_for(shared: &Shared, call: &Call) -> Result<Vec<Effect>, faults::InvalidFault> {

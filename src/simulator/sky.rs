@@ -55,7 +55,7 @@ impl Revisit {
     fn looks(self, day: u32) -> u8 {
         let chance = scatter(day) % 100;
         match self {
-            Self::Every(days) => u8::from(day % days.max(1) == 0),
+            Self::Every(days) => u8::from(day.is_multiple_of(days.max(1))),
             Self::PlanetScope if chance < 20 => 0,
             Self::PlanetScope if chance < 40 => 2,
             Self::PlanetScope => 1,

@@ -1,17 +1,18 @@
 //! The storage behind download links: files of any size that nobody has to keep.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::StatusCode;
 use http::header::{ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_RANGE, ETAG};
 use serde_json::{Value, json};
-
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
 
 use super::answer::{Answer, Content};
 use super::bill::Charge;
 use super::call::{Call, Site};
 use super::refusal::Refusal;
 use super::world::World;
+use super::{api, wire};
 
 /// Leaving storage costs so much for every 10⁹ bytes.
 const EGRESS_PU_PER_GB: u64 = 200;
@@ -21,6 +22,9 @@ const BYTES_PER_MICRO_PU: u64 = 1_000 / EGRESS_PU_PER_GB;
 pub(super) fn answer(call: &Call, rest: &[&str], world: &World) -> Result<Answer, Refusal> {
     if !matches!(call.method.as_str(), "GET" | "HEAD") {
         return Err(Refusal::no_route());
+    }
+    if let ["compute-orders-live", id, "manifest.json"] = rest {
+        return api::orders::manifest(id, world);
     }
     let size = match call.parameter("bytes") {
         Some(text) => text
@@ -52,6 +56,20 @@ pub(super) fn answer(call: &Call, rest: &[&str], world: &World) -> Result<Answer
 pub(super) fn egress_pu(bytes: u64) -> crate::units::Pu {
     let micros = i64::try_from(bytes / BYTES_PER_MICRO_PU).unwrap_or(i64::MAX);
     crate::units::Pu::from_micros(micros).unwrap_or_default()
+}
+
+/// The SHA-256 of a file of this size; `None` where that would take long.
+pub(super) fn digest(size: u64) -> Option<String> {
+    const MAX_DIGESTED: u64 = 64 << 20;
+    let bytes =
+        (size <= MAX_DIGESTED).then(|| (0..size).map(wire::pattern_at).collect::<Vec<u8>>())?;
+    let digest = Sha256::digest(bytes);
+    let halves = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    Some(
+        halves
+            .filter_map(|half| char::from_digit(half.into(), 16))
+            .collect(),
+    )
 }
 
 /// Where a file of this name lies, with the signature that such addresses carry.

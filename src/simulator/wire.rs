@@ -96,8 +96,7 @@ fn body(content: Content, effects: &[Effect]) -> WireBody {
         Content::Whole(bytes) if slow.is_none() && !truncated => Full::new(bytes)
             .map_err(|never| match never {})
             .boxed_unsync(),
-        Content::Whole(bytes) => pieces(&bytes, slow, truncated),
-        Content::Chunked(bytes) => pieces(&bytes, slow, truncated),
+        Content::Whole(bytes) | Content::Chunked(bytes) => pieces(&bytes, slow, truncated),
         Content::Pattern { start, length } => {
             let length = if truncated { length / 2 } else { length };
             broken_off(pattern(start, length), truncated)

@@ -92,7 +92,7 @@ impl World {
         for charge in &answer.charges {
             let mut charge = charge.clone();
             charge.time = call.now;
-            charge.method = call.method.as_str().to_owned();
+            call.method.as_str().clone_into(&mut charge.method);
             charge.path.clone_from(&call.path);
             self.bill.charges.push(charge);
         }

@@ -43,8 +43,7 @@ pub(in crate::simulator) fn answer(
     world: &mut World,
 ) -> Result<Answer, Refusal> {
     match (call.method.as_str(), rest) {
-        ("GET", ["mosaics"]) => Ok(mosaics(call)),
-        ("GET", ["series", _, "mosaics"]) => Ok(mosaics(call)),
+        ("GET", ["mosaics"] | ["series", _, "mosaics"]) => Ok(mosaics(call)),
         ("GET", ["series"]) => Ok(Answer::json(
             &json!({"_links": {}, "series": [series(call)]}),
         )),
@@ -104,7 +103,7 @@ fn grid_range([west, south, east, north]: Bounds) -> [u32; 4] {
     let column = |longitude: f64| (longitude + 180.0) / 360.0 * GRID;
     let row = |latitude: f64| {
         let latitude = latitude.clamp(-85.05, 85.05).to_radians();
-        (latitude.tan().asinh() / std::f64::consts::PI + 1.0) / 2.0 * GRID
+        f64::midpoint(latitude.tan().asinh() / std::f64::consts::PI, 1.0) * GRID
     };
     let cell = |place: f64| nearest(place.floor().clamp(0.0, GRID - 1.0));
     let (left, bottom) = (cell(column(west)), cell(row(south)));

@@ -189,7 +189,7 @@ fn shown(search: &Value) -> Value {
     let mut shown = search.clone();
     if let Value::Object(members) = &mut shown {
         members.retain(|name, value| {
-            !name.starts_with("__") && !(name == "geometry" && value.is_null())
+            !(name.starts_with("__") || name == "geometry" && value.is_null())
         });
     }
     shown

@@ -124,11 +124,9 @@ fn create_collection(call: &Call, world: &mut World) -> Result<Answer, Refusal> 
         world.features.0.pop_first();
     }
     let features = BTreeMap::new();
-    world
-        .features
-        .0
-        .insert(id.clone(), Collection { about, features });
-    Ok(Answer::created(&json!(id)))
+    let shown = about.clone();
+    world.features.0.insert(id, Collection { about, features });
+    Ok(Answer::created(&shown))
 }
 
 fn add_items(call: &Call, id: &str, world: &mut World) -> Result<Answer, Refusal> {

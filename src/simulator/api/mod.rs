@@ -9,6 +9,7 @@ pub(super) mod features;
 mod order_price;
 pub(super) mod orders;
 pub(super) mod others;
+mod subscription;
 mod subscription_price;
 pub(super) mod subscriptions;
 mod tiles;

@@ -106,8 +106,8 @@ impl Order {
         let files = self.files.iter().chain(std::iter::once(&manifest));
         files
             .map(|file| {
-                let bytes = if *file == manifest { 512 } else { options.asset_bytes };
-                let url = storage::address(call, &format!("compute-orders-live/{id}/{file}"), bytes);
+                let path = format!("compute-orders-live/{id}/{file}");
+                let url = storage::address(call, &path, options.asset_bytes);
                 let token = storage::token(&json!({
                     "exp": expires.as_second(), "token_type": "download-asset-stack", "url": url,
                 }));
@@ -119,6 +119,20 @@ impl Order {
             })
             .collect()
     }
+}
+
+/// The list of an order's files with their digests, as it lies in storage beside them.
+pub(in crate::simulator) fn manifest(id: &str, world: &World) -> Result<Answer, Refusal> {
+    let order = world.orders.0.get(id);
+    let order = order.ok_or_else(|| Refusal::not_found(format!("order {id}")))?;
+    let size = world.options.asset_bytes;
+    let digest = storage::digest(size);
+    let files: Vec<Value> = order
+        .files
+        .iter()
+        .map(|file| json!({"path": file, "size": size, "digests": {"sha256": digest}}))
+        .collect();
+    Ok(Answer::json(&json!({"name": "", "files": files})))
 }
 
 fn create(call: &Call, world: &mut World) -> Result<Answer, Refusal> {
@@ -187,21 +201,13 @@ fn cancel(call: &Call, id: &str, world: &mut World) -> Result<Answer, Refusal> {
 /// A list of ids, or, without one, everything that is still queued.
 fn cancel_many(call: &Call, world: &mut World) -> Result<Answer, Refusal> {
     let body = call.json()?;
-    let ids: Vec<String> = match body["order_ids"].as_array() {
+    let ids = match body["order_ids"].as_array() {
         Some(ids) => ids
             .iter()
             .filter_map(Value::as_str)
             .map(str::to_owned)
             .collect(),
-        None => {
-            let options = &world.options;
-            let queued = world
-                .orders
-                .0
-                .iter()
-                .filter(|(_, order)| order.state(options, call.now) == "queued");
-            queued.map(|(id, _)| id.clone()).collect()
-        }
+        None => queued(call, world),
     };
     let mut failures = Vec::new();
     let mut succeeded = 0;
@@ -215,6 +221,12 @@ fn cancel_many(call: &Call, world: &mut World) -> Result<Answer, Refusal> {
         "succeeded": {"count": succeeded},
         "failed": {"count": failures.len(), "failures": failures},
     }})))
+}
+
+fn queued(call: &Call, world: &World) -> Vec<String> {
+    let orders = world.orders.0.iter();
+    let queued = orders.filter(|(_, order)| order.state(&world.options, call.now) == "queued");
+    queued.map(|(id, _)| id.clone()).collect()
 }
 
 fn stats(call: &Call, world: &World) -> Answer {

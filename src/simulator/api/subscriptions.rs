@@ -6,17 +6,16 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::page;
-use super::subscription_price::{self, Cost};
+use super::subscription::Subscription;
+use super::subscription_price::Cost;
 use crate::simulator::answer::Answer;
 use crate::simulator::bill::Charge;
 use crate::simulator::call::{Call, Site};
-use crate::simulator::geo;
 use crate::simulator::refusal::Refusal;
-use crate::simulator::world::{MAX_KEPT, World, age, later};
+use crate::simulator::world::{MAX_KEPT, World};
 use crate::units::UtcTime;
 
 const DEFAULT_PAGE: usize = 20;
-const DAY_SECONDS: u64 = 86_400;
 const STATES: [&str; 8] = [
     "preparing",
     "pending",
@@ -30,22 +29,6 @@ const STATES: [&str; 8] = [
 
 #[derive(Default)]
 pub(in crate::simulator) struct State(BTreeMap<String, Subscription>);
-
-struct Subscription {
-    request: Value,
-    /// With references resolved.
-    geometry: Value,
-    created: UtcTime,
-    updated: UtcTime,
-    start: UtcTime,
-    end: Option<UtcTime>,
-    /// Up to when it was paid for.
-    paid_until: UtcTime,
-    scenes: u64,
-    /// What somebody did to it; `None`: time decides.
-    stopped: Option<&'static str>,
-    polled: bool,
-}
 
 pub(in crate::simulator) fn answer(
     call: &Call,
@@ -94,7 +77,7 @@ pub(in crate::simulator) fn accrue(world: &mut World, now: UtcTime) {
         }
         let mut charge = charge(id, "forward fill", cost);
         charge.time = now;
-        charge.method = "-".to_owned();
+        "-".clone_into(&mut charge.method);
         charge.path = format!("/subscriptions/v1/{id}");
         charges.push(charge);
     }
@@ -115,112 +98,6 @@ impl World {
         let reference = geometry["content"].as_str().unwrap_or_default();
         let found = self.features.geometry(reference);
         found.ok_or_else(|| Refusal::bad(format!("feature reference '{reference}' was not found")))
-    }
-}
-
-impl Subscription {
-    fn read(request: &Value, geometry: Value, now: UtcTime) -> Result<Self, Refusal> {
-        if request["name"].as_str().is_none_or(str::is_empty) {
-            return Err(Refusal::bad("name is required"));
-        }
-        let parameters = &request["source"]["parameters"];
-        let is_catalog = parameters["item_types"].is_array();
-        if !is_catalog && !parameters["id"].is_string() {
-            return Err(Refusal::bad("source.parameters needs item_types or id"));
-        }
-        if is_catalog && request["delivery"].is_null() && request["hosting"].is_null() {
-            return Err(Refusal::bad("delivery or hosting is required"));
-        }
-        if geo::vertices(&geometry) > geo::MAX_VERTICES {
-            return Err(Refusal::bad(format!(
-                "the geometry has more than {} vertices",
-                geo::MAX_VERTICES
-            )));
-        }
-        let instant = |name: &str| match &parameters[name] {
-            Value::Null => Ok(None),
-            text => {
-                let parsed = text.as_str().and_then(|text| text.parse::<UtcTime>().ok());
-                parsed
-                    .map(Some)
-                    .ok_or_else(|| Refusal::bad(format!("{name} is not a date-time: {text}")))
-            }
-        };
-        let start = instant("start_time")?.ok_or_else(|| Refusal::bad("start_time is required"))?;
-        let end = instant("end_time")?;
-        if end.is_some_and(|end| end < start) {
-            return Err(Refusal::bad("end_time is before start_time"));
-        }
-        Ok(Self {
-            request: request.clone(),
-            geometry,
-            created: now,
-            updated: now,
-            start,
-            end,
-            paid_until: start,
-            scenes: 0,
-            stopped: None,
-            polled: false,
-        })
-    }
-
-    /// Pays for the whole days up to now that are not paid for yet.
-    fn pay(&mut self, now: UtcTime) -> Result<Cost, Refusal> {
-        let until = self.end.map_or(now, |end| end.min(now));
-        let days = age(self.paid_until, until).as_secs() / DAY_SECONDS;
-        let paid = later(
-            self.paid_until,
-            std::time::Duration::from_secs(days * DAY_SECONDS),
-        );
-        let cost =
-            subscription_price::price(&self.request, &self.geometry, self.paid_until, paid, days)?;
-        self.paid_until = paid;
-        self.scenes = self.scenes.saturating_add(cost.scenes);
-        Ok(cost)
-    }
-
-    fn status(&self, now: UtcTime) -> &'static str {
-        match self.stopped {
-            Some(stopped) => stopped,
-            None if !self.polled => "preparing",
-            None if now < self.start => "pending",
-            None if self.end.is_some_and(|end| end <= now) => "completed",
-            None => "running",
-        }
-    }
-
-    fn to_json(&self, call: &Call, id: &str) -> Value {
-        let link = call.link(Site::Api, &format!("/subscriptions/v1/{id}"));
-        let mut shown = json!({
-            "id": id, "status": self.status(call.now), "created": self.created.to_string(),
-            "updated": self.updated.to_string(),
-            "_links": {"_self": link, "results": format!("{link}/results")},
-        });
-        for member in ["name", "source", "tools", "notifications"] {
-            shown[member] = self.request[member].clone();
-        }
-        if self.request["delivery"].is_object() {
-            shown["delivery"] = json!({"type": self.request["delivery"]["type"], "parameters": {"credentials": "<REDACTED>"}});
-        }
-        if self.request["hosting"].is_object() {
-            shown["hosting"] = self.request["hosting"].clone();
-        }
-        let parameters = &mut shown["source"]["parameters"];
-        let is_catalog = parameters["item_types"].is_array();
-        let kind = if is_catalog {
-            "catalog"
-        } else {
-            "analysis_ready_ps"
-        };
-        if parameters["geometry"]["type"] == "ref" {
-            parameters["geom_ref"] = parameters["geometry"]["content"].clone();
-            parameters["geometry"] = self.geometry.clone();
-        }
-        if shown["source"]["type"].is_null() {
-            shown["source"]["type"] = kind.into();
-        }
-        shown
     }
 }
 
@@ -259,11 +136,12 @@ fn create_many(call: &Call, world: &mut World) -> Result<Answer, Refusal> {
         let features = reference.map(|reference| world.features.references_in(reference));
         match features {
             Some(features) if !features.is_empty() => {
-                single.extend(features.into_iter().map(|feature| {
+                let pointing_at = |feature: String| {
                     let mut request = request.clone();
                     request["source"]["parameters"]["geometry"]["content"] = feature.into();
                     request
-                }))
+                };
+                single.extend(features.into_iter().map(pointing_at));
             }
             _ => single.push(request.clone()),
         }

@@ -26,15 +26,13 @@ pub(super) fn answer(call: &Call, segments: &[&str], world: &mut World) -> Resul
         ["async", "v1", "process", rest @ ..] | ["api", "v1", "async", "process", rest @ ..] => {
             jobs::answer_async(call, rest, world)
         }
-        ["batch", "v2", "process", rest @ ..]
-        | ["api", "v2", "batch", "process", rest @ ..]
-        | ["batch", "v1", "process", rest @ ..]
-        | ["api", "v1", "batch", "process", rest @ ..] => {
+        ["batch", "v1" | "v2", "process", rest @ ..]
+        | ["api", "v1" | "v2", "batch", "process", rest @ ..] => {
             jobs::answer_batch(call, rest, world, jobs::Kind::Batch)
         }
-        ["batch", "v2", "tilinggrids", ..]
-        | ["api", "v2", "batch", "tilinggrids", ..]
-        | ["api", "v1", "batch", "tilinggrids", ..] => Ok(Answer::json(&json!({"data": []}))),
+        ["batch", "v2", "tilinggrids", ..] | ["api", "v1" | "v2", "batch", "tilinggrids", ..] => {
+            Ok(Answer::json(&json!({"data": []})))
+        }
         ["statistics", "batch", "v1", rest @ ..]
         | ["api", "v1", "statistics", "batch", rest @ ..] => {
             jobs::answer_batch(call, rest, world, jobs::Kind::BatchStatistics)

@@ -10,6 +10,7 @@ use super::price;
 use super::script::{Mosaicking, Script};
 use crate::simulator::answer::Answer;
 use crate::simulator::call::{Call, Site};
+use crate::simulator::figures;
 use crate::simulator::geo::{self, Bounds};
 use crate::simulator::picture::{self, Depth, Shape};
 use crate::simulator::refusal::Refusal;
@@ -24,8 +25,10 @@ pub(super) fn answer(call: &Call, service: &str, instance: &str) -> Result<Answe
     let asked = parameter(call, "request").unwrap_or_default();
     match (service, asked.to_ascii_lowercase().as_str()) {
         ("wms", "getmap") | ("wcs", "getcoverage") => {
-            let side = |name: &str| parameter(call, name).and_then(|text| text.parse::<u32>().ok());
-            let size = (side("width").unwrap_or(256), side("height").unwrap_or(256));
+            let size = (
+                side(call, "width", "resx", 0),
+                side(call, "height", "resy", 1),
+            );
             image(call, service, size)
         }
         ("wmts", "gettile") => {
@@ -57,6 +60,28 @@ fn parameter(call: &Call, name: &str) -> Option<String> {
         form.find(|(key, _)| key.eq_ignore_ascii_case(name))
             .map(|(_, value)| value)
     })
+}
+
+/// A side in pixels, or from a resolution in metres (`10m`) or in units of the box.
+fn side(call: &Call, pixels: &str, resolution: &str, axis: usize) -> u32 {
+    const DEFAULT_SIDE: u32 = 256;
+    const METRES_PER_DEGREE: f64 = 111_320.0;
+    if let Some(text) = parameter(call, pixels) {
+        return text.parse().unwrap_or_default();
+    }
+    let step = parameter(call, resolution);
+    let Some((step, corners)) = step.zip(corners(call)) else {
+        return DEFAULT_SIDE;
+    };
+    let length = (corners[axis + 2] - corners[axis]).abs();
+    let is_degrees = corners.iter().all(|corner| corner.abs() <= 360.0);
+    let (step, factor) = match step.strip_suffix('m') {
+        Some(metres) if is_degrees => (metres.to_owned(), METRES_PER_DEGREE),
+        Some(metres) => (metres.to_owned(), 1.0),
+        None => (step, 1.0),
+    };
+    let step: Option<f64> = step.parse().ok().filter(|step| *step > 0.0);
+    step.map_or(0, |step| figures::nearest(length * factor / step).max(1))
 }
 
 fn image(call: &Call, service: &str, size: (u32, u32)) -> Result<Answer, Refusal> {
@@ -129,15 +154,15 @@ fn features(call: &Call) -> Result<Answer, Refusal> {
     Ok(Answer::json(&body).spending("ogc", price::search(place, asked), what))
 }
 
+fn corners(call: &Call) -> Option<Bounds> {
+    let text = parameter(call, "bbox")?;
+    let numbers = text.split(',').take(4).map(|part| part.trim().parse().ok());
+    numbers.collect::<Option<Vec<f64>>>()?.try_into().ok()
+}
+
 /// The box in degrees; with EPSG:4326 its latitudes come first.
 fn place(call: &Call) -> Option<Bounds> {
-    let text = parameter(call, "bbox")?;
-    let numbers: Option<Vec<f64>> = text
-        .split(',')
-        .take(4)
-        .map(|part| part.trim().parse().ok())
-        .collect();
-    let [a, b, c, d] = numbers?.try_into().ok()?;
+    let [a, b, c, d] = corners(call)?;
     let system = ["crs", "srs", "srsname"]
         .iter()
         .find_map(|name| parameter(call, name));

@@ -218,6 +218,45 @@ async fn an_order_is_charged_when_it_is_placed_and_delivers_when_it_is_done() {
 }
 
 #[tokio::test]
+async fn the_manifest_of_an_order_holds_the_digests_of_its_files() {
+    let options = Options {
+        asset_bytes: 3,
+        polls_until_done: 0,
+        ..Options::default()
+    };
+    let bench = Bench::with(options).await;
+    let placed = bench
+        .post("/compute/ops/orders/v2", &order_body())
+        .await
+        .json();
+    let id = placed["id"].as_str().unwrap();
+    let manifest = bench
+        .get(&format!("/_storage/compute-orders-live/{id}/manifest.json"))
+        .await;
+    // SHA-256 of the bytes 0, 1 and 2.
+    let digest = "ae4b3280e56e2faf83f414a6e3dabe9d5fbe18976544c05fed121accb85b53fc";
+    assert_eq!(manifest.json()["files"][0]["digests"]["sha256"], digest);
+}
+
+#[tokio::test]
+async fn http_2_is_spoken_as_well() {
+    let bench = Bench::new().await;
+    let mut builder =
+        hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new());
+    let client = builder.http2_only(true).build_http();
+    let request = http::Request::get(bench.url("/_storage/blob?bytes=300000"))
+        .body(http_body_util::Full::<bytes::Bytes>::default())
+        .unwrap();
+    let answer = client.request(request).await.unwrap();
+    assert_eq!(answer.version(), http::Version::HTTP_2);
+    assert_eq!(answer.headers()["content-length"], "300000");
+    let body = http_body_util::BodyExt::collect(answer.into_body())
+        .await
+        .unwrap();
+    assert_eq!(body.to_bytes().len(), 300_000);
+}
+
+#[tokio::test]
 async fn a_wrong_order_is_refused_in_planets_shape_and_costs_nothing() {
     let bench = Bench::new().await;
     let mut body = order_body();

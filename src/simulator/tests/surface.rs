@@ -13,7 +13,7 @@ async fn feature(bench: &Bench) -> (String, String) {
         )
         .await
         .json();
-    let collection = collection.as_str().unwrap().to_owned();
+    let collection = collection["id"].as_str().unwrap().to_owned();
     let body = json!({"type": "Feature", "geometry": field(), "properties": {}});
     let path = format!("/features/v1/ogc/my/collections/{collection}/items");
     let references = bench.post(&path, &body).await.json();
@@ -220,6 +220,9 @@ async fn ogc_needs_no_key_and_costs_by_its_picture() {
     assert_eq!(map.headers()["x-processunits"], "1");
     let tile = "/ogc/wmts/abc-1?REQUEST=GetTile&TILEMATRIXSET=PopularWebMercator256&TILEMATRIX=10&TILECOL=1&TILEROW=1";
     assert_eq!(bench.get(tile).await.headers["x-processunits"], "0.25");
+    let coverage = "/ogc/wcs/abc-1?REQUEST=GetCoverage&COVERAGE=X&RESX=10m&RESY=10m&CRS=EPSG:3857\
+                    &BBOX=1558000,5780000,1563120,5785120";
+    assert_eq!(bench.get(coverage).await.headers["x-processunits"], "1");
     let wrong = bench.get(&at("REQUEST=GetMap&WIDTH=2501&HEIGHT=5")).await;
     assert_eq!(wrong.status, StatusCode::BAD_REQUEST);
     assert!(String::from_utf8_lossy(&wrong.bytes).contains("<ServiceException>"));
@@ -234,7 +237,7 @@ async fn ogc_needs_no_key_and_costs_by_its_picture() {
     );
     let capabilities = bench.get(&at("REQUEST=GetCapabilities")).await;
     assert!(String::from_utf8_lossy(&capabilities.bytes).contains(&bench.url("/ogc/wms/abc-1")));
-    assert_eq!(bench.simulator.bill().charges.len(), 3);
+    assert_eq!(bench.simulator.bill().charges.len(), 4);
 }
 
 #[tokio::test]
