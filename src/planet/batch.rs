@@ -11,7 +11,7 @@ use super::format::{self, RawResponse, Unstated, Wanted};
 use super::frame::RawBounds;
 use super::imagery::{Imagery, Known, Notes, Unread, reading};
 use super::sources::{RawData, Sampling, Setting, products};
-use super::{Ask, Misread, Reading, correction, json, number, process};
+use super::{Ask, Misread, Reading, Unbounded, correction, json, number, process};
 
 /// What starting a batch will render.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,6 +86,15 @@ pub fn read(document: &Document<'_>, known: &Known<'_>) -> Result<Reading, Misre
     let raw: RawBatch = json::read(document.json)?;
     let products = products(&raw.process_request.input.data)?;
     reading(raw.ask(document, known).map(Ask::Batch), products)
+}
+
+/// The request that starts, resumes or restarts a batch, of images or of statistics.
+pub fn start() -> Reading {
+    let why = "the request that starts a batch names its task alone, and not what it will render";
+    Reading {
+        ask: Ask::Unbounded(Unbounded { why: why.into() }),
+        products: vec![],
+    }
 }
 
 impl RawBatch {

@@ -69,9 +69,9 @@ impl Drawn<'_> {
     }
 
     fn listed_bands(&self, inputs: &[&Input], notes: &mut Notes) -> Result<u64, Unread> {
-        let mut total = 0;
+        let mut total: u64 = 0;
         for input in inputs {
-            total += if let Some(bands) = &input.bands {
+            let bands = if let Some(bands) = &input.bands {
                 count(bands, notes)
             } else {
                 notes.add(
@@ -79,6 +79,7 @@ impl Drawn<'_> {
                 );
                 self.all_bands("its bands are computed while the script runs")?
             };
+            total = total.saturating_add(bands);
         }
         Ok(total)
     }

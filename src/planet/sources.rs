@@ -183,7 +183,7 @@ fn inputs_of<'s>(
 ) -> Vec<&'s Input> {
     let stands_for = |datasource: &str| {
         data.iter()
-            .position(|data| data.id.as_deref() == Some(datasource))
+            .position(|data| data.id.as_deref().or(data.r#type.as_deref()) == Some(datasource))
     };
     let drawn = setup.inputs.iter().filter(|input| match &input.datasource {
         None => true,
