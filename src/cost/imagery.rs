@@ -49,6 +49,25 @@ pub fn statistics(imagery: &Imagery, prices: &Prices) -> Option<Line> {
     ))
 }
 
+/// What would make these pixels cheaper, for a sender who may not know.
+pub(super) fn hints(imagery: &Imagery, statistics: bool) -> Vec<&'static str> {
+    let mut hints = Vec::new();
+    if matches!(imagery.format, Format::Float32 | Format::Float32OctetStream) {
+        hints.push(
+            "FLOAT32 doubles the price: an 8 or 16 bit sampleType with scaled values costs half.",
+        );
+    }
+    if statistics && (imagery.width, imagery.height) == (256, 256) {
+        hints.push(
+            "Without a size the grid is 256 × 256; a coarser one, or resx and resy, costs less.",
+        );
+    }
+    if imagery.sources.iter().any(|source| source.samples > 1) {
+        hints.push("A shorter time range or a lower maxCloudCoverage means fewer samples.");
+    }
+    hints
+}
+
 /// A product of fractions that is only divided, and rounded up, at the end.
 #[derive(Clone, Copy)]
 pub(super) struct Ratio {

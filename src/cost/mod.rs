@@ -23,3 +23,132 @@ pub use estimate::{Estimate, Line};
 pub use plan::{AumRule, BillableAssets, Charged, Plan, QuotaStyle};
 pub use prices::Prices;
 pub use scenes::{SceneFigures, SceneTable};
+
+use jiff::ToSpan;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+use crate::planet::subscriptions::SubscriptionAsk;
+use crate::planet::{Ask, Unbounded};
+use crate::units::{Amounts, UtcTime};
+
+/// What `ask` will cost at most, or why that cannot be said.
+pub fn estimate(
+    ask: &Ask,
+    prices: &Prices,
+    plan: &Plan,
+    now: UtcTime,
+) -> Result<Estimate, Unbounded> {
+    match ask {
+        Ask::Nothing => Ok(Estimate::default()),
+        Ask::Process(image) => one(imagery::process(image, prices)),
+        Ask::Statistics(figures) => one(imagery::statistics(figures, prices)),
+        Ask::OgcImage(image) => one(imagery::ogc_image(image, prices)),
+        Ask::AsyncProcess(job) => some(jobs::asynchronous(job, prices)),
+        Ask::Batch(batch) => one(jobs::batch(batch, prices)),
+        Ask::Search(search) => one(Some(query::search(*search, prices))),
+        Ask::CollectionWrite => one(Some(jobs::collection_write(prices))),
+        Ask::Order(order) => orders::estimate(order, prices, plan),
+        Ask::Subscriptions(all) => each(all, |one| {
+            subscriptions::estimate(one, prices, plan, now, horizon(now))
+        }),
+        Ask::Activation(asset) => data::activation(asset, prices, plan),
+        Ask::Download(asset) => data::download(asset, prices, plan),
+        Ask::Quad(quad) => basemaps::quad(quad, prices, plan),
+        Ask::Tile(tile) => basemaps::tile(tile, prices, plan),
+        Ask::Reservation(reservation) => Err(data::reservation(reservation)),
+        Ask::Unbounded(unbounded) => Err(unbounded.clone()),
+    }
+}
+
+/// What `ask` counts as spent once it has succeeded and nobody says what it really cost: the same, but
+/// with those assets alone that the plan is charged for.
+pub fn settled(
+    ask: &Ask,
+    prices: &Prices,
+    plan: &Plan,
+    now: UtcTime,
+) -> Result<Estimate, Unbounded> {
+    match ask {
+        Ask::Order(order) => orders::settled(order, prices, plan),
+        Ask::Subscriptions(all) => each(all, |one| {
+            let end = one.end.or(horizon(now)).unwrap_or(now);
+            subscriptions::settled(one, prices, plan, one.start, end)
+        }),
+        _ => estimate(ask, prices, plan, now),
+    }
+}
+
+/// How far a subscription without an end is looked at: a plan's term, from today.
+fn horizon(now: UtcTime) -> Option<UtcTime> {
+    let in_a_year = now.to_zoned(TimeZone::UTC).checked_add(1.year()).ok()?;
+    Some(in_a_year.timestamp())
+}
+
+fn one(line: Option<Line>) -> Result<Estimate, Unbounded> {
+    some(line.map(|line| vec![line]))
+}
+
+/// An estimate, unless it is more than can be counted.
+fn some(lines: Option<Vec<Line>>) -> Result<Estimate, Unbounded> {
+    let too_much = || Unbounded {
+        why: "it is more than can be counted".into(),
+    };
+    Ok(Estimate {
+        lines: lines.ok_or_else(too_much)?,
+    })
+}
+
+/// The lines of all subscriptions of a bulk request.
+fn each(
+    all: &[SubscriptionAsk],
+    price: impl Fn(&SubscriptionAsk) -> Result<Estimate, Unbounded>,
+) -> Result<Estimate, Unbounded> {
+    let mut sum = Estimate::default();
+    for one in all {
+        sum.lines.extend(price(one)?.lines);
+    }
+    Ok(sum)
+}
+
+/// What the sender of `ask` could change to spend less, in sentences.
+pub fn hints(ask: &Ask) -> Vec<&'static str> {
+    match ask {
+        Ask::Process(image) => imagery::hints(image, false),
+        Ask::Statistics(figures) => imagery::hints(figures, true),
+        Ask::Order(order) => orders::hints(order),
+        Ask::Subscriptions(all) => subscriptions::hints(all),
+        _ => Vec::new(),
+    }
+}
+
+/// The nearest request that would pass.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Suggestion {
+    /// The earliest start of a subscription.
+    StartTime(UtcTime),
+    /// How many of an order's items, from its first.
+    Items(usize),
+}
+
+/// The nearest request that fits into what is `left`, where one can be computed.
+pub fn suggest(
+    ask: &Ask,
+    prices: &Prices,
+    plan: &Plan,
+    now: UtcTime,
+    left: &Amounts,
+) -> Option<Suggestion> {
+    match ask {
+        Ask::Subscriptions(all) => {
+            let [one] = all.as_slice() else { return None };
+            suggestion::later_start(one, prices, plan, one.end.or(horizon(now))?, left)
+                .map(Suggestion::StartTime)
+        }
+        Ask::Order(order) => {
+            suggestion::fewer_items(order, prices, plan, left).map(Suggestion::Items)
+        }
+        _ => None,
+    }
+}

@@ -24,6 +24,15 @@ pub fn settled(ask: &OrderAsk, prices: &Prices, plan: &Plan) -> Result<Estimate,
     counting(ask, prices, plan, plan.billable_assets)
 }
 
+/// What would make the order cheaper, for a sender who may not know.
+pub(super) fn hints(ask: &OrderAsk) -> Vec<&'static str> {
+    let mut hints = vec!["Fewer items, or a bundle with fewer assets, cost less."];
+    if ask.tools.clip.is_none() {
+        hints.push("Clipping to the area of interest delivers, and charges, less.");
+    }
+    hints
+}
+
 fn counting(
     ask: &OrderAsk,
     prices: &Prices,

@@ -99,6 +99,15 @@ pub fn settled(
     counting(ask, prices, plan, (start, end), plan.billable_assets)
 }
 
+/// What would make the subscriptions cheaper, for a sender who may not know.
+pub(super) fn hints(all: &[SubscriptionAsk]) -> Vec<&'static str> {
+    let mut hints = vec!["A later start_time or an earlier end_time costs less."];
+    if all.iter().any(|ask| ask.tools.clip.is_none()) {
+        hints.push("The clip tool delivers, and charges, less.");
+    }
+    hints
+}
+
 fn counting(
     ask: &SubscriptionAsk,
     prices: &Prices,

@@ -6,6 +6,7 @@
 mod connection;
 mod layers;
 mod patience;
+pub mod respond;
 #[cfg(test)]
 mod tests;
 mod tls;

@@ -37,6 +37,11 @@ impl Presented {
         }
     }
 
+    /// The key in the clear, for links that must carry it.
+    pub fn expose(&self) -> &str {
+        &self.key
+    }
+
     pub fn hash(&self) -> KeyHash {
         hash(&self.key)
     }

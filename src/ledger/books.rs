@@ -142,6 +142,17 @@ pub enum LedgerError {
     Overflow { budget: Arc<str> },
 }
 
+impl From<&Breach> for Standing {
+    /// A refusal writes nothing, so this is how the account stood and stands.
+    fn from(breach: &Breach) -> Self {
+        Self {
+            account: breach.account.clone(),
+            limit: Some(breach.limit),
+            remaining: Some(breach.remaining),
+        }
+    }
+}
+
 impl NewReservation {
     /// What the books keep of it from `now` on.
     pub fn held(&self, now: UtcTime) -> Record {

@@ -4,6 +4,7 @@
 //! the present, `now` is an argument. What is classified and read here must be what upstream will see;
 //! when the two could differ, reading fails and nothing is forwarded.
 
+pub mod answer;
 mod api;
 mod ask;
 pub mod basemaps;
@@ -33,6 +34,7 @@ mod period;
 pub mod process;
 mod query;
 pub mod quota;
+mod read;
 pub mod route;
 mod sources;
 mod spelling;
@@ -53,4 +55,5 @@ pub use jobs::AsyncAsk;
 pub use mount::{Mount, longest_mount};
 pub use path::Target;
 pub use query::Query;
+pub use read::{Asked, read};
 pub use route::{Operation, Route, classify};

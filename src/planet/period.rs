@@ -27,7 +27,13 @@ impl RawPeriod {
         let (Some(from), Some(to)) = (&self.from, &self.to) else {
             return Ok(None);
         };
-        Period::between(from, to, place).map(Some)
+        let period = Period::between(from, to, place)?;
+        if period.from == period.to {
+            return Err(Misread::new(format!(
+                "{place} starts and ends at {from}, so it is empty; end it at least a second later"
+            )));
+        }
+        Ok(Some(period))
     }
 }
 

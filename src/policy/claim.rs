@@ -26,3 +26,10 @@ pub struct Claim {
     /// Whether the limit refuses (`on_breach = "reject"`) or is only counted against (`"allow"`).
     pub enforced: bool,
 }
+
+impl Claim {
+    /// Whether it counts requests themselves, which even a call that costs nothing is.
+    pub fn counts_requests(&self) -> bool {
+        self.account.unit == Unit::Requests
+    }
+}

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::fault::{Fault, Path};
 use super::people::{Caller, People, UNKNOWN_KEY};
@@ -34,7 +34,7 @@ pub enum RequestBody {
 }
 
 /// What can become of a request.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Decision {
     Forward,

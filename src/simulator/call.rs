@@ -113,7 +113,17 @@ impl Call {
             Site::SentinelHub => &links.sentinel_hub,
             Site::Storage => &links.storage,
         };
-        format!("{}{path}", set.as_ref().unwrap_or(&self.origins.own))
+        match (set, site) {
+            (Some(origin), _) => format!("{origin}{path}"),
+            // another host than the APIs', as it is in the world: links to it are not the guard's
+            (None, Site::Storage) => {
+                format!(
+                    "{}{path}",
+                    self.origins.own.replacen("127.0.0.1", "localhost", 1)
+                )
+            }
+            (None, _) => format!("{}{path}", self.origins.own),
+        }
     }
 }
 

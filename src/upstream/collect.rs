@@ -16,6 +16,8 @@ use super::body::{Body, BodyError};
 
 /// Room made before the first byte has come; an announced length alone buys no more.
 const FIRST_ROOM: usize = 64 * 1024;
+/// What is taken of a body that is refused, so that its sender gets to read why.
+const DISCARDED_AT_MOST: usize = 256 * 1024 * 1024;
 
 /// Why a body could not be read; each sentence is fit for the caller.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +45,7 @@ pub async fn collect_request(
     within: Duration,
 ) -> Result<Bytes, CollectError> {
     if let Some(coding) = coding(headers) {
+        _ = timeout(within, discard(body)).await;
         return Err(CollectError::Compressed { coding });
     }
     collect(body, max, within).await
@@ -50,13 +53,20 @@ pub async fn collect_request(
 
 /// Reads a body whole, or says why not.
 pub async fn collect(body: Body, max: usize, within: Duration) -> Result<Bytes, CollectError> {
-    let announced = body.size_hint().lower();
-    if usize::try_from(announced).is_ok_and(|announced| announced <= max) {
-        timeout(within, gather(body, max))
-            .await
-            .unwrap_or(Err(CollectError::TimedOut { waited: within }))
-    } else {
-        Err(CollectError::TooLarge { max })
+    timeout(within, gather(body, max))
+        .await
+        .unwrap_or(Err(CollectError::TimedOut { waited: within }))
+}
+
+/// Reads what a client still sends and forgets it: most look for an answer only when they have sent
+/// all, and a connection that is closed on them before shows them none.
+async fn discard(mut body: Body) {
+    let mut passed = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        passed += frame.data_ref().map_or(0, Bytes::len);
+        if passed > DISCARDED_AT_MOST {
+            return;
+        }
     }
 }
 
@@ -71,12 +81,18 @@ pub fn coding(headers: &HeaderMap) -> Option<String> {
 }
 
 async fn gather(mut body: Body, max: usize) -> Result<Bytes, CollectError> {
+    let announced = body.size_hint().lower();
+    if usize::try_from(announced).map_or(true, |announced| announced > max) {
+        discard(body).await;
+        return Err(CollectError::TooLarge { max });
+    }
     let mut gathered = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(CollectError::Truncated)?.into_data() else {
             continue;
         };
         if data.len() > max - gathered.len() {
+            discard(body).await;
             return Err(CollectError::TooLarge { max });
         }
         if gathered.is_empty() && body.is_end_stream() {

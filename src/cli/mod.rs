@@ -1,0 +1,151 @@
+//! The command line: what each command does, in a few lines each.
+
+mod check;
+mod demo;
+mod estimate;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{info, warn};
+
+use crate::boot;
+use crate::clock::{Clock, SystemClock};
+use crate::identity::NewKey;
+use crate::policy::Policy;
+use crate::simulator::{Options, Simulator};
+use crate::telemetry::{LogFormat, start_logging};
+
+/// Keeps Planet satellite-imagery spending inside its caps.
+#[derive(Debug, Parser)]
+#[command(name = "quota-guard", version, about)]
+struct Cli {
+    /// How log lines on standard error look; RUST_LOG sets their level.
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    log_format: Format,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the guard.
+    Serve(Config),
+    /// Prove a policy file, print what it means, run the tests in it.
+    Check(Config),
+    /// Predict what a request would cost. Contacts nobody.
+    Estimate(estimate::Request),
+    /// Pretend to be Planet.
+    Simulate {
+        #[arg(long, default_value = "127.0.0.1:9090")]
+        listen: SocketAddr,
+    },
+    /// A pretend Planet, a guard, a sample policy and sample traffic, on loopback.
+    Demo,
+    /// Keys of callers.
+    #[command(subcommand)]
+    Key(Key),
+}
+
+#[derive(Args, Debug)]
+struct Config {
+    /// The policy file.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+enum Key {
+    /// Print a fresh key once, and the TOML lines to paste.
+    New {
+        #[arg(long)]
+        team: String,
+        #[arg(long)]
+        id: String,
+    },
+}
+
+/// Runs the command that the arguments name.
+pub fn run() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    let format = match cli.log_format {
+        Format::Text => LogFormat::Text,
+        Format::Json => LogFormat::Json,
+    };
+    start_logging(format).map_err(|error| anyhow::anyhow!(error))?;
+    let now = || SystemClock.now();
+    match cli.command {
+        Command::Check(Config { config }) => check::run(&config, now()),
+        Command::Estimate(request) => estimate::run(&request, now()),
+        Command::Key(Key::New { team, id }) => new_key(&team, &id),
+        Command::Serve(Config { config }) => runtime()?.block_on(serve(&config)),
+        Command::Simulate { listen } => runtime()?.block_on(simulate(listen)),
+        Command::Demo => runtime()?.block_on(demo::run()),
+    }
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the runtime cannot be started")
+}
+
+/// Reads and proves a policy file; the error is a whole report with its place.
+fn load(path: &Path) -> anyhow::Result<Policy> {
+    let shown = path.display().to_string();
+    let text = std::fs::read_to_string(path).with_context(|| format!("{shown} cannot be read"))?;
+    Policy::parse(&text, &shown).map_err(|fault| anyhow::anyhow!("{fault}"))
+}
+
+async fn serve(config: &Path) -> anyhow::Result<()> {
+    let running = boot::start(load(config)?, Arc::new(SystemClock)).await?;
+    println!("guard {}", running.public_url);
+    println!("admin http://{}", running.admin);
+    asked_to_stop().await?;
+    info!("stopping");
+    let cut_off = running.stop().await;
+    if cut_off.exchanges > 0 {
+        warn!(
+            exchanges = cut_off.exchanges,
+            "these end as unknown at the next start"
+        );
+    }
+    Ok(())
+}
+
+async fn simulate(listen: SocketAddr) -> anyhow::Result<()> {
+    let simulator = Simulator::start(listen, Options::default(), Arc::new(SystemClock))
+        .await
+        .with_context(|| format!("cannot listen on {listen}"))?;
+    println!("simulator http://{}", simulator.address());
+    asked_to_stop().await?;
+    simulator.stop().await;
+    Ok(())
+}
+
+fn new_key(team: &str, id: &str) -> anyhow::Result<()> {
+    let new = NewKey::generate()?;
+    println!("{}", new.secret().expose());
+    println!("\n{}", new.toml_lines(team, id));
+    Ok(())
+}
+
+/// SIGTERM or Ctrl-C.
+async fn asked_to_stop() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
+    }
+}

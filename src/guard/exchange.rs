@@ -1,0 +1,199 @@
+//! From a reservation to its end: send, listen, settle, pass the answer on.
+//!
+//! It runs in a task of its own, so it ends well whether or not the client still waits.
+
+use std::sync::Arc;
+
+use http::{Request, Response};
+use tracing::{error, info, warn};
+
+use super::answer::{Answer, Dialect, Notes, Reply};
+use super::pipeline::Guard;
+use super::places::Place;
+use super::refusal::{Problem, Refusal};
+use super::settle::{Heard, Terms};
+use crate::clock::Stopwatch;
+use crate::identity::Presented;
+use crate::ledger::{ChargeSource, Outcome, RequestId, Reservation, Standing};
+use crate::planet::{Route, answer};
+use crate::telemetry::Decision;
+use crate::units::{Amounts, Pu};
+use crate::upstream::{Body, SendError, SendLimits, counted};
+
+/// Name lookup, TCP and TLS to an upstream.
+const CONNECT: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// A request that may go, and all that its end needs.
+pub(super) struct Exchange {
+    pub(super) guard: Arc<Guard>,
+    pub(super) place: Arc<Place>,
+    pub(super) request: Request<Body>,
+    pub(super) presented: Presented,
+    pub(super) route: Route,
+    pub(super) estimate: Amounts,
+    pub(super) terms: Terms,
+    /// `None` where nothing had to be held.
+    pub(super) reservation: Option<Reservation>,
+    pub(super) standings: Vec<Standing>,
+    pub(super) team: Arc<str>,
+    pub(super) request_id: RequestId,
+    pub(super) dialect: Dialect,
+    pub(super) own_time: Stopwatch,
+}
+
+impl Exchange {
+    pub(super) async fn run(mut self) -> Answer {
+        let (guard, own_time) = (Arc::clone(&self.guard), self.own_time);
+        guard
+            .metrics
+            .count_predicted(self.route.api, &self.team, &self.estimate);
+        let request = std::mem::take(&mut self.request);
+        let upstream_time = Stopwatch::start();
+        let sent = guard.pool.send(request, self.limits()).await;
+        let waited = upstream_time.elapsed();
+        if let Ok(response) = &sent {
+            guard
+                .metrics
+                .count_answer(self.route.api, response.status(), waited);
+        }
+        let outcome = self.outcome(&sent);
+        let charge = charged(&outcome);
+        self.book(outcome).await;
+        let answer = match sent {
+            Ok(response) => self.pass_on(response, charge),
+            Err(cause) => self.lost(&cause),
+        };
+        guard
+            .metrics
+            .observe_overhead(own_time.elapsed().saturating_sub(waited));
+        answer
+    }
+
+    fn limits(&self) -> SendLimits {
+        let wait = self.guard.policy.server().limits.upstream_timeout;
+        SendLimits {
+            connect: CONNECT.min(wait),
+            answer: wait,
+            idle: wait,
+        }
+    }
+
+    fn outcome(&self, sent: &Result<Response<Body>, SendError>) -> Outcome {
+        let heard: Heard<'_> = match sent {
+            Ok(response) => Ok((response.status(), self.charge_in(response))),
+            Err(error) => Err(error),
+        };
+        self.terms.outcome(heard)
+    }
+
+    fn charge_in(&self, response: &Response<Body>) -> Option<Pu> {
+        answer::charged(response.headers()).unwrap_or_else(|cause| {
+            warn!(api = %self.route.api, %cause, "upstream's cost header is no amount");
+            None
+        })
+    }
+
+    /// Ends the reservation. Should the books not take it, the amount stays held, and so counts.
+    async fn book(&mut self, outcome: Outcome) {
+        let Some(reservation) = self.reservation.take() else {
+            return;
+        };
+        if let Outcome::Settled(charge) = &outcome {
+            self.guard
+                .metrics
+                .count_charged(self.route.api, &self.team, &self.estimate, charge);
+        }
+        let commit = Stopwatch::start();
+        match reservation.close(outcome, self.guard.clock.now()).await {
+            Ok(standings) => self.standings = standings,
+            Err(cause) => {
+                error!(
+                    error = &cause as &dyn std::error::Error,
+                    "a reservation could not be closed"
+                );
+            }
+        }
+        self.guard.metrics.observe_commit(commit.elapsed());
+    }
+
+    fn pass_on(self, response: Response<Body>, charge: Option<Amounts>) -> Answer {
+        let (guard, api, team) = (
+            Arc::clone(&self.guard),
+            self.route.api,
+            Arc::clone(&self.team),
+        );
+        let status = response.status();
+        let relayed =
+            guard
+                .relay
+                .pass_on(response, self.route.operation, &self.place, &self.presented);
+        let response = match relayed {
+            Ok(response) => response,
+            Err(refusal) => {
+                let dialect = self.dialect;
+                return self.answer(Reply::Refused(refusal, dialect), charge);
+            }
+        };
+        guard.metrics.count_request(api, &team, Decision::Forwarded);
+        info!(
+            %api,
+            team.id = &*team,
+            decision = Decision::Forwarded.name(),
+            status = status.as_u16(),
+            estimate = %self.estimate,
+            charge = charge.as_ref().map(tracing::field::display),
+            "forwarded"
+        );
+        let metrics = Arc::clone(&guard.metrics);
+        let response = response.map(|body| {
+            counted(body, move |passed| {
+                metrics.count_egress(api, &team, passed.bytes.0)
+            })
+        });
+        self.answer(Reply::Forwarded(response), charge)
+    }
+
+    fn lost(self, cause: &SendError) -> Answer {
+        self.guard
+            .metrics
+            .count_request(self.route.api, &self.team, Decision::Error);
+        warn!(api = %self.route.api, error = cause as &dyn std::error::Error, "no answer from upstream");
+        let refusal = match cause {
+            SendError::NeverLeft { .. } => Refusal::new(
+                Problem::UpstreamUnreachable,
+                format!(
+                    "{cause}. Nothing was sent and nothing was charged; try again in a moment."
+                ),
+            ),
+            SendError::Unanswered { .. } | SendError::Broken { .. } => Refusal::new(
+                Problem::OutcomeUnknown,
+                format!(
+                    "{cause}. The request may have taken effect and been charged, so its predicted cost \
+                     counts as spent until that is known. Look before you send it again."
+                ),
+            ),
+        };
+        let dialect = self.dialect;
+        self.answer(Reply::Refused(refusal, dialect), None)
+    }
+
+    fn answer(self, reply: Reply, charge: Option<Amounts>) -> Answer {
+        let notes = Notes {
+            request: self.request_id,
+            estimate: Some(self.estimate),
+            charge,
+            standings: self.standings,
+        };
+        Answer { reply, notes }
+    }
+}
+
+/// What upstream said it took.
+fn charged(outcome: &Outcome) -> Option<Amounts> {
+    match outcome {
+        Outcome::Settled(charge) if charge.source == ChargeSource::Header => {
+            Some(charge.amounts.clone())
+        }
+        Outcome::Settled(_) | Outcome::Voided | Outcome::Unknown { .. } => None,
+    }
+}

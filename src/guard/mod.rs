@@ -1,0 +1,21 @@
+//! The life of one request: identify → read → estimate → judge → reserve → forward → settle.
+//!
+//! [`pipeline`] tells it in one function; the other files are the steps, which do not know each other.
+
+mod answer;
+mod exchange;
+mod pipeline;
+mod places;
+mod predict;
+mod refusal;
+mod rehearse;
+mod relay;
+mod settle;
+
+pub use answer::{Answer, Dialect, Notes, Reply};
+pub use pipeline::Guard;
+pub use places::{PlaceError, Places};
+pub use predict::{Predicted, predict};
+pub use refusal::{Problem, Refusal};
+pub use rehearse::{BudgetReport, Rehearsal, Report, rehearse};
+pub use relay::Relay;

@@ -1,0 +1,292 @@
+//! The life of one guarded request, read top to bottom in [`Guard::pass`].
+//!
+//! A refusal is an ordinary answer; `?` carries it out. Once quota is reserved the rest runs in a task
+//! of its own, so a client that hangs up leaves the books whole.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::uri::Authority;
+use http::{Method, Request, StatusCode};
+use tracing::{error, info};
+
+use super::answer::{Answer, Dialect, Notes, Reply};
+use super::exchange::Exchange;
+use super::places::Places;
+use super::predict::{Predicted, predict};
+use super::refusal::{Problem, Refusal};
+use super::relay::Relay;
+use super::settle::Terms;
+use crate::clock::{Clock, Stopwatch};
+use crate::cost;
+use crate::identity::{self, Presented};
+use crate::ledger::{Admission, Breach, Ledger, NewReservation, RequestId, Reservation, Standing};
+use crate::planet::{Api, Asked, Operation, Route, Target, classify};
+use crate::policy::{BreachStatus, Budget, Call, Caller, Claim, Policy, Unclassified};
+use crate::telemetry::{Decision, Metrics};
+use crate::units::{Amounts, UtcTime};
+use crate::upstream::{Body, Exchanges, Pool, admit, collect_request, full};
+
+/// Everything that a request needs on its way.
+pub struct Guard {
+    pub policy: Arc<Policy>,
+    pub places: Places,
+    pub relay: Relay,
+    pub ledger: Arc<dyn Ledger>,
+    pub clock: Arc<dyn Clock>,
+    pub metrics: Arc<Metrics>,
+    pub pool: Pool,
+    pub exchanges: Exchanges,
+    /// The authorities by which clients know the guard.
+    pub own: Vec<Authority>,
+}
+
+/// What is known of a request so far, for its answer, its log line and its metrics.
+pub(super) struct Case {
+    pub(super) request: RequestId,
+    pub(super) api: Api,
+    pub(super) team: Option<Arc<str>>,
+    pub(super) dialect: Dialect,
+    pub(super) own_time: Stopwatch,
+}
+
+impl Guard {
+    /// Answers one request; what leaves here is a value that `front` turns into HTTP.
+    pub async fn handle(self: &Arc<Self>, id: RequestId, request: Request<Body>) -> Answer {
+        let mut case = Case {
+            request: id,
+            api: Api::Unknown,
+            team: None,
+            dialect: Dialect::Planet,
+            own_time: Stopwatch::start(),
+        };
+        match self.pass(request, &mut case).await {
+            Ok(answer) => answer,
+            Err(refusal) => self.refuse(refusal, &case),
+        }
+    }
+
+    /// The whole story: know the caller, understand the call, predict, reserve, forward, settle.
+    async fn pass(
+        self: &Arc<Self>,
+        request: Request<Body>,
+        case: &mut Case,
+    ) -> Result<Answer, Refusal> {
+        let (mut head, body) = request.into_parts();
+        admit(&mut head, &self.own)?;
+        let origin_form = head
+            .uri
+            .path_and_query()
+            .map_or("/", |whole| whole.as_str())
+            .to_owned();
+        let target = Target::parse(&origin_form)?;
+        let (place, path) = self.places.find(target.path()).ok_or_else(nothing_here)?;
+        let route = classify(place.upstream.kind(), &head.method, path);
+        (case.api, case.dialect) = (route.api, place.dialect(&route));
+        let now = self.clock.now();
+        let presented = Presented::find(&head.headers, target.query().raw())?;
+        let caller = identity::recognise(&self.policy, &presented, now)?;
+        case.team = Some(Arc::clone(&caller.team));
+        permit(&self.policy, &caller, &route, &head.method, path)?;
+        let (body, text) = self.understandable(&route, &head, body).await?;
+        let asked = Asked {
+            method: &head.method,
+            route: &route,
+            path,
+            query: target.query(),
+            headers: &head.headers,
+            body: &text,
+            deployment: place.upstream.deployment(),
+        };
+        let predicted = predict(&self.policy, &asked, now)?;
+        let call = Call {
+            api: route.api,
+            products: &predicted.reading.products,
+        };
+        let claims = self.policy.judge(&caller, call, &predicted.totals, now);
+        let terms = Terms {
+            operation: route.operation,
+            settles_at: predicted.settles_at.clone(),
+            counts_requests: claims.iter().any(Claim::counts_requests),
+        };
+        let (reservation, standings) = self
+            .reserve(case.request, &caller, &route, &predicted, claims, now)
+            .await?;
+        let exchange = Exchange {
+            guard: Arc::clone(self),
+            place: Arc::clone(place),
+            request: place.address(head, path, target.query(), route.operation, body)?,
+            presented,
+            route,
+            estimate: predicted.totals,
+            terms,
+            reservation,
+            standings,
+            team: caller.team,
+            request_id: case.request,
+            dialect: case.dialect,
+            own_time: case.own_time,
+        };
+        Ok(self.exchanges.detach(exchange.run()).await)
+    }
+
+    /// The body twice where it must be understood, as bytes and as what goes on; else it streams unread.
+    async fn understandable(
+        &self,
+        route: &Route,
+        head: &Parts,
+        body: Body,
+    ) -> Result<(Body, Bytes), Refusal> {
+        if !route.operation.needs_body() {
+            return Ok((body, Bytes::new()));
+        }
+        let limits = &self.policy.server().limits;
+        let most = usize::try_from(limits.max_body.0).unwrap_or(usize::MAX);
+        let text = collect_request(&head.headers, body, most, limits.upstream_timeout).await?;
+        Ok((full(text.clone()), text))
+    }
+
+    /// Holds the claims. A request that no budget counts has nothing to hold.
+    async fn reserve(
+        &self,
+        request: RequestId,
+        caller: &Caller,
+        route: &Route,
+        predicted: &Predicted,
+        claims: Vec<Claim>,
+        now: UtcTime,
+    ) -> Result<(Option<Reservation>, Vec<Standing>), Refusal> {
+        if claims.is_empty() && predicted.totals.is_empty() {
+            return Ok((None, Vec::new()));
+        }
+        let new = NewReservation {
+            request,
+            team: Arc::clone(&caller.team),
+            key: Arc::clone(&caller.key),
+            api: route.api.name(),
+            product: predicted.reading.products.first().cloned(),
+            tag: None,
+            predicted: predicted.totals.clone(),
+            claims,
+        };
+        let commit = Stopwatch::start();
+        let admission = Reservation::make(&self.ledger, &new, now).await;
+        self.metrics.observe_commit(commit.elapsed());
+        match admission {
+            Ok(Admission::Granted(reservation, standings)) => Ok((Some(reservation), standings)),
+            Ok(Admission::Full(breaches)) => Err(self.over_budget(predicted, breaches, now)),
+            Err(cause) => {
+                error!(
+                    error = &cause as &dyn std::error::Error,
+                    "the books admit nothing"
+                );
+                Err(Refusal::new(
+                    Problem::TemporaryReducedCapacity,
+                    "The guard cannot reach its books, and it admits nothing that it cannot record. \
+                     Nothing was sent; try again in a minute.",
+                ))
+            }
+        }
+    }
+
+    /// The refusal of budgets that are short: in the way the first of them wants to be answered with,
+    /// and with the nearest request that all of them would let pass.
+    fn over_budget(&self, predicted: &Predicted, breaches: Vec<Breach>, now: UtcTime) -> Refusal {
+        let short = breaches
+            .first()
+            .and_then(|breach| self.policy.budget(&breach.account.budget));
+        let status = match short.map(Budget::status).unwrap_or_default() {
+            BreachStatus::Forbidden => StatusCode::FORBIDDEN,
+            BreachStatus::PaymentRequired => StatusCode::PAYMENT_REQUIRED,
+            BreachStatus::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
+        };
+        let mut left = Amounts::default();
+        for breach in &breaches {
+            let unit = breach.account.unit;
+            let least = left
+                .get(unit)
+                .map_or(breach.remaining, |left| left.min(breach.remaining));
+            left.set(unit, least);
+        }
+        let (ask, policy) = (&predicted.reading.ask, &self.policy);
+        let nearest = cost::suggest(ask, policy.prices(), policy.plan(), now, &left);
+        Refusal {
+            suggestion: nearest.and_then(|nearest| serde_json::to_value(nearest).ok()),
+            ..Refusal::over_budget(
+                predicted.totals.clone(),
+                breaches,
+                status,
+                &cost::hints(ask),
+            )
+        }
+    }
+
+    /// A refusal as an answer, counted and logged once.
+    fn refuse(&self, refusal: Refusal, case: &Case) -> Answer {
+        let decision = match refusal.problem {
+            Problem::Unauthenticated => Decision::Unauthenticated,
+            Problem::TemporaryReducedCapacity | Problem::Internal => Decision::Error,
+            _ => Decision::Rejected,
+        };
+        let team = case.team.as_deref().unwrap_or_default();
+        self.metrics.count_request(case.api, team, decision);
+        self.metrics.observe_overhead(case.own_time.elapsed());
+        info!(
+            api = %case.api,
+            team.id = team,
+            decision = decision.name(),
+            problem = refusal.problem.name(),
+            status = refusal.status.as_u16(),
+            "refused"
+        );
+        let notes = Notes {
+            estimate: refusal.estimate.clone(),
+            standings: refusal.breaches.iter().map(Standing::from).collect(),
+            ..Notes::new(case.request)
+        };
+        Answer {
+            reply: Reply::Refused(refusal, case.dialect),
+            notes,
+        }
+    }
+}
+
+/// Whether this caller may make this call at all, before anybody asks what it costs.
+pub(super) fn permit(
+    policy: &Policy,
+    caller: &Caller,
+    route: &Route,
+    method: &Method,
+    path: &str,
+) -> Result<(), Refusal> {
+    identity::permit(caller, route.api)?;
+    match (route.operation, policy.unclassified()) {
+        (Operation::Refused(why), _) => Err(Refusal::new(
+            Problem::NotClassified,
+            format!("{method} {path} is never forwarded: {why}."),
+        )),
+        (Operation::Unknown, Unclassified::Reject) => Err(unclassified(method, path)),
+        (Operation::Unknown, Unclassified::AllowReads) if !method.is_safe() => {
+            Err(unclassified(method, path))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn nothing_here() -> Refusal {
+    Refusal::new(
+        Problem::NotFound,
+        "No upstream is mounted at this path; check the base URL that your client uses.",
+    )
+}
+
+fn unclassified(method: &Method, path: &str) -> Refusal {
+    Refusal::new(
+        Problem::NotClassified,
+        format!(
+            "{method} {path} is not a call that this guard knows, and unknown calls may spend, so it was \
+             not forwarded. Check the method and the path, or ask your platform admin."
+        ),
+    )
+}

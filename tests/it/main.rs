@@ -1,0 +1,9 @@
+//! The stories that the guard keeps, told over real sockets; a file per story.
+
+mod architecture;
+mod bad_input;
+mod caps;
+mod config;
+mod harness;
+mod operators;
+mod sdk;

@@ -1,0 +1,184 @@
+//! The real Python SDKs, with nothing changed but base URL and key.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::harness::{KEY, UPSTREAM_KEY, World};
+
+const ROOMY: &str = r#"
+[[budgets]]
+name = "org-pu"
+unit = "pu"
+limit = 50000
+window = "month"
+[[budgets]]
+name = "org-aum"
+unit = "aum"
+limit = 1000
+window = "year"
+"#;
+
+/// Runs a story of `tests/sdk` in the SDKs' own Python and reads the JSON that it prints.
+async fn tell(file: &'static str, story: &'static str, base: String, key: &'static str) -> Value {
+    let python = std::env::var("QUOTA_GUARD_TEST_PYTHON").expect(
+        "QUOTA_GUARD_TEST_PYTHON names a Python with the SDKs of tests/sdk/requirements.txt; \
+         tests/run sets both up",
+    );
+    let script = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/sdk")
+        .join(file);
+    let output = tokio::task::spawn_blocking(move || {
+        let home = tempfile::tempdir().expect("a folder");
+        Command::new(python)
+            .arg(script)
+            .args([story, &base, key])
+            .env("HOME", home.path())
+            .output()
+            .expect("Python runs")
+    })
+    .await
+    .expect("the story ends");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{story}: {errors}");
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{story}: {error}: {errors}"))
+}
+
+async fn planet(world: &World, story: &'static str) -> Value {
+    tell("planet_stories.py", story, world.guard.url.clone(), KEY).await
+}
+
+async fn sentinel_hub(world: &World, story: &'static str) -> Value {
+    let base = format!("{}/sentinel-hub", world.guard.url);
+    tell("sentinelhub_stories.py", story, base, KEY).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_planet_sdk_searches_page_after_page() {
+    let world = World::start(ROOMY).await;
+    let told = planet(&world, "search").await;
+    assert_eq!(
+        (&told["items"], &told["distinct"]),
+        (&600.into(), &600.into())
+    );
+    let arrived = world.simulator.requests();
+    let searched = |request: &Value| {
+        request["path"]
+            .as_str()
+            .is_some_and(|path| path.contains("quick-search"))
+    };
+    assert!(arrived.iter().any(searched));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_planet_sdk_orders_waits_and_downloads() {
+    let world = World::start(ROOMY).await;
+    let told = planet(&world, "order").await;
+    assert_eq!(told["listed"], true);
+    assert!(
+        told["files"].as_u64() > Some(0) && told["bytes"].as_u64() > Some(0),
+        "{told}"
+    );
+    assert!(world.booked("org-pu").await >= world.billed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_planet_sdk_subscribes() {
+    let world = World::start(ROOMY).await;
+    let told = planet(&world, "subscription").await;
+    assert_eq!(told["listed"], true);
+    assert!(world.booked("org-pu").await >= world.billed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backfill_of_ten_years_is_refused_in_a_sentence() {
+    let world = World::start(ROOMY).await;
+    let told = planet(&world, "ten_years").await;
+    assert_eq!(told["exception"], "NoPermission");
+    let text = told["text"].as_str().expect("a text");
+    for part in ["would cost", "org-aum", "1000", "2027-01-01"] {
+        assert!(text.contains(part), "{part} is missing in {text}");
+    }
+    assert!(world.billed().is_zero(), "nothing was forwarded");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_key_is_named_as_such_by_the_planet_sdk() {
+    let world = World::start(ROOMY).await;
+    let told = tell(
+        "planet_stories.py",
+        "refused",
+        world.guard.url.clone(),
+        "qg_nobody",
+    )
+    .await;
+    assert_eq!(told["exception"], "InvalidAPIKey");
+    assert!(
+        told["text"]
+            .as_str()
+            .is_some_and(|text| text.contains("key")),
+        "{told}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sentinelhub_sdk_processes_images() {
+    let world = World::start(ROOMY).await;
+    // the simulator's pictures are small, whatever their price
+    let told = sentinel_hub(&world, "process").await;
+    assert!(
+        told["shape"]
+            .as_array()
+            .is_some_and(|shape| shape.len() >= 2),
+        "{told}"
+    );
+    assert!(!world.billed().is_zero());
+    assert_eq!(world.booked("org-pu").await, world.billed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sentinelhub_sdk_asks_for_statistics() {
+    let world = World::start(ROOMY).await;
+    let told = sentinel_hub(&world, "statistical").await;
+    assert_eq!(told["status"], "OK");
+    assert!(told["intervals"].as_u64() > Some(0), "{told}");
+    assert_eq!(world.booked("org-pu").await, world.billed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sentinelhub_sdk_searches_the_catalogue() {
+    let world = World::start(ROOMY).await;
+    let told = sentinel_hub(&world, "catalog").await;
+    assert!(
+        told["items"].as_u64() > Some(100),
+        "more than one page: {told}"
+    );
+    assert_eq!(told["items"], told["distinct"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sentinelhub_sdk_prints_the_refusal() {
+    let tight = "[[budgets]]\nname = \"org-pu\"\nunit = \"pu\"\nlimit = 2\nwindow = \"month\"\n";
+    let world = World::start(tight).await;
+    let told = sentinel_hub(&world, "refused").await;
+    assert_eq!(told["exception"], "DownloadFailedException");
+    let text = told["text"].as_str().expect("a text");
+    assert!(
+        text.contains("would cost up to") && text.contains("org-pu"),
+        "{text}"
+    );
+    assert!(world.billed().is_zero());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_teams_key_never_reaches_upstream() {
+    let world = World::start(ROOMY).await;
+    planet(&world, "search").await;
+    for request in world.simulator.requests() {
+        let seen = format!("{request:?}");
+        assert!(!seen.contains(KEY), "{seen}");
+        assert!(seen.contains(UPSTREAM_KEY), "{seen}");
+    }
+}
