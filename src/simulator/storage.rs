@@ -13,6 +13,7 @@ use super::call::{Call, Site};
 use super::refusal::Refusal;
 use super::world::World;
 use super::{api, wire};
+use crate::units::{Pu, SquareKm};
 
 /// Leaving storage costs so much for every 10⁹ bytes.
 const EGRESS_PU_PER_GB: u64 = 200;
@@ -53,9 +54,16 @@ pub(super) fn answer(call: &Call, rest: &[&str], world: &World) -> Result<Answer
 }
 
 /// What so many bytes cost to leave; rounded down, as nobody is charged for a part of a millionth.
-pub(super) fn egress_pu(bytes: u64) -> crate::units::Pu {
+pub(super) fn egress_pu(bytes: u64) -> Pu {
     let micros = i64::try_from(bytes / BYTES_PER_MICRO_PU).unwrap_or(i64::MAX);
-    crate::units::Pu::from_micros(micros).unwrap_or_default()
+    Pu::from_micros(micros).unwrap_or_default()
+}
+
+/// What imagery of so many square kilometres costs to be delivered to a cloud.
+pub(super) fn delivery_pu(area: SquareKm) -> Pu {
+    const BYTES_PER_KM2: u64 = 1_500_000;
+    let square_metres = u64::try_from(area.micros()).unwrap_or_default();
+    egress_pu(square_metres.saturating_mul(BYTES_PER_KM2) / 1_000_000)
 }
 
 /// The SHA-256 of a file of this size; `None` where that would take long.
@@ -164,5 +172,7 @@ mod tests {
     fn a_gigabyte_costs_200_pu_to_leave() {
         assert_eq!(egress_pu(1_000_000_000), whole_pu(200));
         assert_eq!(egress_pu(4), whole_pu(0));
+        let area = SquareKm::from_whole(10).unwrap();
+        assert_eq!(delivery_pu(area), whole_pu(3));
     }
 }

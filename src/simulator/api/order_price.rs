@@ -54,18 +54,15 @@ pub(super) fn price(order: &Value, world: &mut World, now: UtcTime) -> Result<Pr
         }
     }
     priced.pu = whole_pu(cost);
-    if delivers_to_cloud(order) && world.options.charge_egress {
-        let bytes = world.options.asset_bytes.saturating_mul(priced.rasters);
-        priced.pu = priced
-            .pu
-            .checked_add(storage::egress_pu(bytes))
-            .unwrap_or_default();
-    }
     let each = match clip_area(order) {
         Some(area) => figures::square_metres(area.max(LEAST_CLIP_M2)),
         None => SquareKm::from_whole(SCENE_KM2).unwrap_or_default(),
     };
     priced.km2 = each.checked_mul(priced.items).unwrap_or_default();
+    if delivers_to_cloud(order) && world.options.charge_egress {
+        let egress = storage::delivery_pu(priced.km2);
+        priced.pu = priced.pu.checked_add(egress).unwrap_or(priced.pu);
+    }
     Ok(priced)
 }
 
@@ -228,6 +225,14 @@ mod tests {
         let whole = price(&order(&json!([])), &mut world, UtcTime::UNIX_EPOCH);
         assert_eq!(whole.unwrap().km2.to_string(), "1000");
         assert!(clipped.unwrap().km2 < SquareKm::from_whole(2).unwrap());
+    }
+
+    #[test]
+    fn what_goes_to_a_cloud_pays_for_leaving() {
+        let mut world = World::new(Options::default());
+        let mut delivered = order(&json!([]));
+        delivered["delivery"] = json!({"amazon_s3": {"bucket": "b"}});
+        assert_eq!(pu(&delivered, &mut world), "380"); // 4 × 20 and 1000 km² × 0.3
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::{bundles, data, data_search};
 use crate::simulator::figures::{self, whole_pu};
 use crate::simulator::geo;
 use crate::simulator::refusal::Refusal;
+use crate::simulator::storage;
 use crate::units::{Pu, SquareKm, UtcTime};
 
 const CLIP_PU: u64 = 1;
@@ -47,11 +48,17 @@ pub(super) fn price(
     let rasters = u64::try_from(rasters.filter(|asset| bundles::is_raster(asset)).count());
     let rasters = rasters.unwrap_or_default();
     let per_raster = data::ACTIVATION_PU + tools(subscription);
-    cost.pu = whole_pu(
+    let activated = whole_pu(
         cost.scenes
             .saturating_mul(rasters)
             .saturating_mul(per_raster),
     );
+    let delivered = figures::square_metres(area).checked_mul(cost.scenes);
+    let egress = match (&subscription["delivery"], delivered) {
+        (Value::Object(_), Some(delivered)) => storage::delivery_pu(delivered),
+        _ => Pu::ZERO,
+    };
+    cost.pu = activated.checked_add(egress).unwrap_or(activated);
     Ok(cost)
 }
 

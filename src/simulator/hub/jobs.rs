@@ -239,7 +239,8 @@ fn tiles(grid: &Value, [west, south, east, north]: [f64; 4]) -> f64 {
     } else {
         resolution
     };
-    let across = ((east - west).abs() * METRES_PER_DEGREE / edge)
+    let shrunk = f64::midpoint(north, south).to_radians().cos().abs();
+    let across = ((east - west).abs() * shrunk * METRES_PER_DEGREE / edge)
         .ceil()
         .max(1.0);
     let down = ((north - south).abs() * METRES_PER_DEGREE / edge)
