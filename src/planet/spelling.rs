@@ -11,12 +11,12 @@ use super::{Misread, json};
 
 /// Reads `text` as [`json::read`] does, and refuses a misspelled one of `names` at any depth.
 pub(super) fn read<T: DeserializeOwned>(text: &[u8], names: &[&str]) -> Result<T, Misread> {
-    json::check(text)?;
+    let value = json::read(text)?;
     let mut reader = serde_json::Deserializer::from_slice(text);
     Exact { names }
         .deserialize(&mut reader)
         .map_err(|error| Misread::new(format!("the JSON body is ambiguous: {error}")))?;
-    json::read(text)
+    Ok(value)
 }
 
 #[derive(Clone, Copy)]
