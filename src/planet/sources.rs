@@ -174,7 +174,7 @@ impl Setting<'_> {
 }
 
 /// The inputs of a script that draw on one element of `input.data`. An input that names none draws on
-/// each; one that names what is not there is counted with the first.
+/// each; one that names what is not there is counted with the first; on an element that none names, all do.
 fn inputs_of<'s>(
     data: &[RawData],
     index: usize,
@@ -190,6 +190,10 @@ fn inputs_of<'s>(
         Some(datasource) => stands_for(datasource).unwrap_or(0) == index,
     });
     let drawn: Vec<&Input> = drawn.collect();
+    if drawn.is_empty() {
+        notes.add("the evalscript names no band of a collection, so it may draw all that it names");
+        return setup.inputs.iter().collect();
+    }
     if data.len() > 1 && drawn.iter().any(|input| input.datasource.is_none()) {
         notes.add("the evalscript does not say which collection its bands are of");
     }

@@ -237,7 +237,7 @@ fn fused_collections_are_matched_with_the_inputs_of_the_script_and_told_local_fr
         {"id": "own", "type": "byoc-1", "dataFilter": period},
     ]);
     let read = imagery(&fused);
-    assert_eq!(drawn(&read), [(2, 1), (1, 10), (0, 1)]);
+    assert_eq!(drawn(&read), [(2, 1), (1, 10), (3, 10)]);
     let remote: Vec<bool> = read.sources.iter().map(|source| source.remote).collect();
     assert_eq!(
         remote,
