@@ -34,6 +34,9 @@ pub enum Admission {
 
 impl Reservation {
     /// Reserves every claim of `new`, or none.
+    ///
+    /// Await it in a task that no client can cancel: whoever gives up at the very moment of the grant
+    /// leaves it held for nobody, which costs quota until the next start and somebody's word after it.
     pub async fn make(
         ledger: &Arc<dyn Ledger>,
         new: &NewReservation,

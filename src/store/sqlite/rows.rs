@@ -95,32 +95,6 @@ pub(super) fn record(row: &SqliteRow) -> Result<Record, LedgerError> {
     })
 }
 
-fn state(row: &SqliteRow) -> Result<State, LedgerError> {
-    let charged = || amounts(column::<Option<&str>>(row, "charged")?.unwrap_or(""));
-    let why = || Ok(column::<Option<&str>>(row, "why")?.unwrap_or("").to_owned());
-    let source: Option<&str> = column(row, "source")?;
-    match column(row, "state")? {
-        "held" => Ok(State::Held),
-        "voided" => Ok(State::Voided),
-        "unknown" => Ok(State::Unknown { why: why()? }),
-        "settled" => {
-            let known = ChargeSource::ALL
-                .into_iter()
-                .find(|one| Some(one.name()) == source);
-            Ok(State::Settled(Charge {
-                amounts: charged()?,
-                source: known.ok_or_else(|| corrupt("a charge's source", format!("{source:?}")))?,
-            }))
-        }
-        "reconciled" => Ok(State::Reconciled(Evidence {
-            amounts: charged()?,
-            by: source.unwrap_or("").to_owned(),
-            why: why()?,
-        })),
-        other => Err(corrupt("a state", other)),
-    }
-}
-
 /// The columns `charged`, `source` and `why` of a state.
 pub(super) fn state_columns(state: &State) -> (Option<String>, Option<&str>, Option<&str>) {
     match state {
@@ -150,6 +124,45 @@ pub(super) fn amounts_text(amounts: &Amounts) -> String {
     format!("{{{}}}", pairs.join(","))
 }
 
+pub(super) fn request(id: &[u8]) -> Result<RequestId, LedgerError> {
+    let id = uuid::Uuid::from_slice(id);
+    id.map(RequestId::from_uuid)
+        .map_err(|_| corrupt("a request id", "of another length"))
+}
+
+pub(super) fn column<'r, T>(row: &'r SqliteRow, name: &str) -> Result<T, LedgerError>
+where
+    T: sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
+{
+    row.try_get(name).map_err(failed)
+}
+
+fn state(row: &SqliteRow) -> Result<State, LedgerError> {
+    let charged = || amounts(column::<Option<&str>>(row, "charged")?.unwrap_or(""));
+    let why = || Ok(column::<Option<&str>>(row, "why")?.unwrap_or("").to_owned());
+    let source: Option<&str> = column(row, "source")?;
+    match column(row, "state")? {
+        "held" => Ok(State::Held),
+        "voided" => Ok(State::Voided),
+        "unknown" => Ok(State::Unknown { why: why()? }),
+        "settled" => {
+            let known = ChargeSource::ALL
+                .into_iter()
+                .find(|one| Some(one.name()) == source);
+            Ok(State::Settled(Charge {
+                amounts: charged()?,
+                source: known.ok_or_else(|| corrupt("a charge's source", format!("{source:?}")))?,
+            }))
+        }
+        "reconciled" => Ok(State::Reconciled(Evidence {
+            amounts: charged()?,
+            by: source.unwrap_or("").to_owned(),
+            why: why()?,
+        })),
+        other => Err(corrupt("a state", other)),
+    }
+}
+
 fn amounts(text: &str) -> Result<Amounts, LedgerError> {
     let pairs: BTreeMap<&str, i64> =
         serde_json::from_str(text).map_err(|_| corrupt("amounts", text))?;
@@ -169,21 +182,8 @@ fn instant(micros: i64) -> Result<UtcTime, LedgerError> {
     UtcTime::from_microsecond(micros).map_err(|_| corrupt("a time", micros))
 }
 
-pub(super) fn request(id: &[u8]) -> Result<RequestId, LedgerError> {
-    let id = uuid::Uuid::from_slice(id);
-    id.map(RequestId::from_uuid)
-        .map_err(|_| corrupt("a request id", "of another length"))
-}
-
 fn text(row: &SqliteRow, name: &str) -> Result<Arc<str>, LedgerError> {
     column::<&str>(row, name).map(Arc::from)
-}
-
-pub(super) fn column<'r, T>(row: &'r SqliteRow, name: &str) -> Result<T, LedgerError>
-where
-    T: sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
-{
-    row.try_get(name).map_err(failed)
 }
 
 fn corrupt(kind: &str, value: impl std::fmt::Display) -> LedgerError {

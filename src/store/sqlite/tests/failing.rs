@@ -110,16 +110,6 @@ async fn one_bad_step_does_not_spoil_its_batch() {
     assert_eq!(columns(&books, "org").await, [0, 0, 0, 20]);
 }
 
-/// Sends a step whose caller has gone away already.
-async fn send_unheard(store: &Sqlite, number: u64) {
-    let step = Step::Reserve {
-        new: Box::new(request(number, vec![claim("org", 10, 50)])),
-        now: noon(),
-        reply: oneshot::channel().0,
-    };
-    store.steps.send(step).await.expect("the writer runs");
-}
-
 #[tokio::test]
 async fn a_grant_that_nobody_waited_for_is_taken_back() {
     let (store, _folder) = empty_store().await;
@@ -190,4 +180,14 @@ async fn a_store_whose_writer_has_ended_refuses() {
         matches!(answer, Err(LedgerError::Unavailable(_))),
         "{answer:?}"
     );
+}
+
+/// Sends a step whose caller has gone away already.
+async fn send_unheard(store: &Sqlite, number: u64) {
+    let step = Step::Reserve {
+        new: Box::new(request(number, vec![claim("org", 10, 50)])),
+        now: noon(),
+        reply: oneshot::channel().0,
+    };
+    store.steps.send(step).await.expect("the writer runs");
 }
