@@ -139,9 +139,9 @@ impl Client {
                 .call(Method::POST, &url, FORESTRY, Some(image(2500)))
                 .await?;
             if response.status().is_success() {
-                passed += 1
+                passed += 1;
             } else {
-                refused += 1
+                refused += 1;
             }
         }
         println!("    {passed} passed, {refused} were refused: its budget held");

@@ -24,7 +24,7 @@ use crate::telemetry::{LogFormat, start_logging};
 #[derive(Debug, Parser)]
 #[command(name = "quota-guard", version, about)]
 struct Cli {
-    /// How log lines on standard error look; RUST_LOG sets their level.
+    /// How log lines on standard error look; `RUST_LOG` sets their level.
     #[arg(long, global = true, value_enum, default_value = "text")]
     log_format: Format,
     #[command(subcommand)]

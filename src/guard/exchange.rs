@@ -1,4 +1,5 @@
-//! From a reservation to its end: send, listen, settle, pass the answer on.
+//! A request that has been understood, from its reservation to its end: reserve, send, listen, settle,
+//! pass the answer on.
 //!
 //! It runs in a task of its own, so it ends well whether or not the client still waits.
 
@@ -10,29 +11,28 @@ use tracing::{error, info, warn};
 use super::answer::{Answer, Dialect, Notes, Reply};
 use super::pipeline::Guard;
 use super::places::Place;
+use super::predict::Predicted;
 use super::refusal::{Problem, Refusal};
 use super::settle::{Heard, Terms};
 use crate::clock::Stopwatch;
 use crate::identity::Presented;
-use crate::ledger::{ChargeSource, Outcome, RequestId, Reservation, Standing};
+use crate::ledger::{ChargeSource, NewReservation, Outcome, RequestId, Reservation, Standing};
 use crate::planet::{Route, answer};
 use crate::telemetry::Decision;
 use crate::units::{Amounts, Pu};
 use crate::upstream::{Body, SendError, SendLimits, counted};
 
-/// Name lookup, TCP and TLS to an upstream.
-const CONNECT: std::time::Duration = std::time::Duration::from_secs(10);
-
-/// A request that may go, and all that its end needs.
+/// A request that may go if the books let it, and all that its end needs.
 pub(super) struct Exchange {
     pub(super) guard: Arc<Guard>,
     pub(super) place: Arc<Place>,
     pub(super) request: Request<Body>,
     pub(super) presented: Presented,
     pub(super) route: Route,
-    pub(super) estimate: Amounts,
     pub(super) terms: Terms,
-    /// `None` where nothing had to be held.
+    /// What is to be held; `None` where there is nothing.
+    pub(super) holding: Option<NewReservation>,
+    pub(super) predicted: Predicted,
     pub(super) reservation: Option<Reservation>,
     pub(super) standings: Vec<Standing>,
     pub(super) team: Arc<str>,
@@ -42,14 +42,23 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    pub(super) async fn run(mut self) -> Answer {
+    pub(super) async fn run(mut self) -> Result<Answer, Refusal> {
+        if let Some(holding) = self.holding.take() {
+            let (reservation, standings) = self.guard.reserve(&holding, &self.predicted).await?;
+            (self.reservation, self.standings) = (Some(reservation), standings);
+        }
+        Ok(self.send().await)
+    }
+
+    async fn send(mut self) -> Answer {
         let (guard, own_time) = (Arc::clone(&self.guard), self.own_time);
         guard
             .metrics
-            .count_predicted(self.route.api, &self.team, &self.estimate);
+            .count_predicted(self.route.api, &self.team, &self.predicted.totals);
         let request = std::mem::take(&mut self.request);
+        let limits = SendLimits::answer_within(guard.policy.server().limits.upstream_timeout);
         let upstream_time = Stopwatch::start();
-        let sent = guard.pool.send(request, self.limits()).await;
+        let sent = guard.pool.send(request, limits).await;
         let waited = upstream_time.elapsed();
         if let Ok(response) = &sent {
             guard
@@ -67,15 +76,6 @@ impl Exchange {
             .metrics
             .observe_overhead(own_time.elapsed().saturating_sub(waited));
         answer
-    }
-
-    fn limits(&self) -> SendLimits {
-        let wait = self.guard.policy.server().limits.upstream_timeout;
-        SendLimits {
-            connect: CONNECT.min(wait),
-            answer: wait,
-            idle: wait,
-        }
     }
 
     fn outcome(&self, sent: &Result<Response<Body>, SendError>) -> Outcome {
@@ -99,9 +99,12 @@ impl Exchange {
             return;
         };
         if let Outcome::Settled(charge) = &outcome {
-            self.guard
-                .metrics
-                .count_charged(self.route.api, &self.team, &self.estimate, charge);
+            self.guard.metrics.count_charged(
+                self.route.api,
+                &self.team,
+                &self.predicted.totals,
+                charge,
+            );
         }
         let commit = Stopwatch::start();
         match reservation.close(outcome, self.guard.clock.now()).await {
@@ -140,14 +143,14 @@ impl Exchange {
             team.id = &*team,
             decision = Decision::Forwarded.name(),
             status = status.as_u16(),
-            estimate = %self.estimate,
+            estimate = %self.predicted.totals,
             charge = charge.as_ref().map(tracing::field::display),
             "forwarded"
         );
         let metrics = Arc::clone(&guard.metrics);
         let response = response.map(|body| {
             counted(body, move |passed| {
-                metrics.count_egress(api, &team, passed.bytes.0)
+                metrics.count_egress(api, &team, passed.bytes.0);
             })
         });
         self.answer(Reply::Forwarded(response), charge)
@@ -180,7 +183,7 @@ impl Exchange {
     fn answer(self, reply: Reply, charge: Option<Amounts>) -> Answer {
         let notes = Notes {
             request: self.request_id,
-            estimate: Some(self.estimate),
+            estimate: Some(self.predicted.totals),
             charge,
             standings: self.standings,
         };

@@ -1,7 +1,7 @@
 //! The life of one guarded request, read top to bottom in [`Guard::pass`].
 //!
-//! A refusal is an ordinary answer; `?` carries it out. Once quota is reserved the rest runs in a task
-//! of its own, so a client that hangs up leaves the books whole.
+//! A refusal is an ordinary answer; `?` carries it out. From the reservation on the rest runs in a task
+//! of its own ([`Exchange`]), so a client that hangs up leaves the books whole.
 
 use std::sync::Arc;
 
@@ -110,25 +110,23 @@ impl Guard {
             settles_at: predicted.settles_at.clone(),
             counts_requests: claims.iter().any(Claim::counts_requests),
         };
-        let (reservation, standings) = self
-            .reserve(case.request, &caller, &route, &predicted, claims, now)
-            .await?;
         let exchange = Exchange {
             guard: Arc::clone(self),
             place: Arc::clone(place),
             request: place.address(head, path, target.query(), route.operation, body)?,
             presented,
             route,
-            estimate: predicted.totals,
             terms,
-            reservation,
-            standings,
+            holding: holding(case.request, &caller, &route, &predicted, claims),
+            predicted,
+            reservation: None,
+            standings: Vec::new(),
             team: caller.team,
             request_id: case.request,
             dialect: case.dialect,
             own_time: case.own_time,
         };
-        Ok(self.exchanges.detach(exchange.run()).await)
+        self.exchanges.detach(exchange.run()).await
     }
 
     /// The body twice where it must be understood, as bytes and as what goes on; else it streams unread.
@@ -147,40 +145,22 @@ impl Guard {
         Ok((full(text.clone()), text))
     }
 
-    /// Holds the claims. A request that no budget counts has nothing to hold.
-    async fn reserve(
+    /// Holds what a request claims, or says why not.
+    pub(super) async fn reserve(
         &self,
-        request: RequestId,
-        caller: &Caller,
-        route: &Route,
+        holding: &NewReservation,
         predicted: &Predicted,
-        claims: Vec<Claim>,
-        now: UtcTime,
-    ) -> Result<(Option<Reservation>, Vec<Standing>), Refusal> {
-        if claims.is_empty() && predicted.totals.is_empty() {
-            return Ok((None, Vec::new()));
-        }
-        let new = NewReservation {
-            request,
-            team: Arc::clone(&caller.team),
-            key: Arc::clone(&caller.key),
-            api: route.api.name(),
-            product: predicted.reading.products.first().cloned(),
-            tag: None,
-            predicted: predicted.totals.clone(),
-            claims,
-        };
+    ) -> Result<(Reservation, Vec<Standing>), Refusal> {
+        let now = self.clock.now();
         let commit = Stopwatch::start();
-        let admission = Reservation::make(&self.ledger, &new, now).await;
+        let admission = Reservation::make(&self.ledger, holding, now).await;
         self.metrics.observe_commit(commit.elapsed());
         match admission {
-            Ok(Admission::Granted(reservation, standings)) => Ok((Some(reservation), standings)),
+            Ok(Admission::Granted(reservation, standings)) => Ok((reservation, standings)),
             Ok(Admission::Full(breaches)) => Err(self.over_budget(predicted, breaches, now)),
             Err(cause) => {
-                error!(
-                    error = &cause as &dyn std::error::Error,
-                    "the books admit nothing"
-                );
+                let error = &cause as &dyn std::error::Error;
+                error!(error, "the books admit nothing");
                 Err(Refusal::new(
                     Problem::TemporaryReducedCapacity,
                     "The guard cannot reach its books, and it admits nothing that it cannot record. \
@@ -250,6 +230,29 @@ impl Guard {
             notes,
         }
     }
+}
+
+/// What the books will keep of a request; `None` where no budget counts it and it costs nothing.
+fn holding(
+    request: RequestId,
+    caller: &Caller,
+    route: &Route,
+    predicted: &Predicted,
+    claims: Vec<Claim>,
+) -> Option<NewReservation> {
+    if claims.is_empty() && predicted.totals.is_empty() {
+        return None;
+    }
+    Some(NewReservation {
+        request,
+        team: Arc::clone(&caller.team),
+        key: Arc::clone(&caller.key),
+        api: route.api.name(),
+        product: predicted.reading.products.first().cloned(),
+        tag: None,
+        predicted: predicted.totals.clone(),
+        claims,
+    })
 }
 
 /// Whether this caller may make this call at all, before anybody asks what it costs.

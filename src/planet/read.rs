@@ -40,9 +40,11 @@ pub fn read(asked: &Asked<'_>) -> Result<Reading, Misread> {
         | Operation::CancelOrders
         | Operation::SuspendSubscriptions
         | Operation::IssueToken
-        | Operation::CreateBatch => Ok(nothing()),
+        | Operation::CreateBatch
+        // its egress was predicted with the order
+        | Operation::DownloadOrder
         // only the policy lets an unknown call come this far
-        Operation::Unknown => Ok(nothing()),
+        | Operation::Unknown => Ok(nothing()),
         Operation::Process => process::read(&asked.document()?, &asked.known()),
         Operation::Statistics => statistics::read(&asked.document()?, &asked.known()),
         Operation::AsyncProcess => jobs::read(&asked.document()?, &asked.known()),
@@ -67,13 +69,7 @@ pub fn read(asked: &Asked<'_>) -> Result<Reading, Misread> {
             "what is left of the subscription does not stand in the request, and the guard does not \
              follow subscriptions yet",
         )),
-        Operation::CreateOrder => {
-            let order = orders::read(asked.body)?;
-            Ok(Reading {
-                products: named(&order.products()),
-                ask: Ask::Order(order),
-            })
-        }
+        Operation::CreateOrder => ordered(asked.body),
         Operation::CreateSubscription => Ok(subscribed(vec![subscriptions::read(asked.body)?])),
         Operation::CreateSubscriptions => Ok(subscribed(subscriptions::read_bulk(asked.body)?)),
         Operation::ActivateAsset => Ok(asset(Asset::of_id(asked.param("asset")), Ask::Activation)),
@@ -81,8 +77,6 @@ pub fn read(asked: &Asked<'_>) -> Result<Reading, Misread> {
             let token = asked.query.single("token")?.unwrap_or_default();
             Ok(asset(Asset::of_token(&token), Ask::Download))
         }
-        // its egress was predicted with the order
-        Operation::DownloadOrder => Ok(nothing()),
         Operation::DownloadQuad => {
             let mosaic = asked.param("mosaic").to_owned();
             Ok(Reading {
@@ -134,6 +128,14 @@ impl<'a> Asked<'a> {
     fn header(&self, name: &HeaderName) -> Option<&'a str> {
         Some(self.headers.get(name)?.to_str().unwrap_or("?"))
     }
+}
+
+fn ordered(body: &[u8]) -> Result<Reading, Misread> {
+    let order = orders::read(body)?;
+    Ok(Reading {
+        products: named(&order.products()),
+        ask: Ask::Order(order),
+    })
 }
 
 fn subscribed(all: Vec<SubscriptionAsk>) -> Reading {

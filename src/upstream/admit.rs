@@ -60,7 +60,6 @@ pub fn admit(request: &mut Parts, own: &[Authority]) -> Result<(), Unforwardable
     if let Some(host) = request.uri.authority().and_then(as_header) {
         request.headers.insert(HOST, host);
     }
-    request.headers.remove(EXPECT); // hyper answers it when the body is first read
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
-use http::header::CONTENT_ENCODING;
+use http::header::{CONTENT_ENCODING, EXPECT};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use tokio::time::timeout;
@@ -37,25 +37,35 @@ pub enum CollectError {
     Compressed { coding: String },
 }
 
-/// Reads a request's body whole. A compressed one is refused unread.
+/// Reads a request's body whole, or says why not. A compressed one is refused unread.
 pub async fn collect_request(
     headers: &HeaderMap,
-    body: Body,
+    mut body: Body,
     max: usize,
     within: Duration,
 ) -> Result<Bytes, CollectError> {
-    if let Some(coding) = coding(headers) {
+    let collected = match coding(headers) {
+        Some(coding) => Err(CollectError::Compressed { coding }),
+        None => in_time(within, gather(&mut body, max)).await,
+    };
+    // who waits for a word before sending its body has sent nothing that could be in the way
+    if collected.is_err() && !headers.contains_key(EXPECT) {
         _ = timeout(within, discard(body)).await;
-        return Err(CollectError::Compressed { coding });
     }
-    collect(body, max, within).await
+    collected
 }
 
 /// Reads a body whole, or says why not.
-pub async fn collect(body: Body, max: usize, within: Duration) -> Result<Bytes, CollectError> {
-    timeout(within, gather(body, max))
-        .await
-        .unwrap_or(Err(CollectError::TimedOut { waited: within }))
+pub async fn collect(mut body: Body, max: usize, within: Duration) -> Result<Bytes, CollectError> {
+    in_time(within, gather(&mut body, max)).await
+}
+
+async fn in_time(
+    within: Duration,
+    gathering: impl Future<Output = Result<Bytes, CollectError>>,
+) -> Result<Bytes, CollectError> {
+    let late = CollectError::TimedOut { waited: within };
+    timeout(within, gathering).await.unwrap_or(Err(late))
 }
 
 /// Reads what a client still sends and forgets it: most look for an answer only when they have sent
@@ -80,10 +90,9 @@ pub fn coding(headers: &HeaderMap) -> Option<String> {
         .find(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity"))
 }
 
-async fn gather(mut body: Body, max: usize) -> Result<Bytes, CollectError> {
+async fn gather(body: &mut Body, max: usize) -> Result<Bytes, CollectError> {
     let announced = body.size_hint().lower();
     if usize::try_from(announced).map_or(true, |announced| announced > max) {
-        discard(body).await;
         return Err(CollectError::TooLarge { max });
     }
     let mut gathered = BytesMut::new();
@@ -92,7 +101,6 @@ async fn gather(mut body: Body, max: usize) -> Result<Bytes, CollectError> {
             continue;
         };
         if data.len() > max - gathered.len() {
-            discard(body).await;
             return Err(CollectError::TooLarge { max });
         }
         if gathered.is_empty() && body.is_end_stream() {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use http::header::{
-    CONNECTION, HOST, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
+    CONNECTION, EXPECT, HOST, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
     TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::{HeaderMap, Version};
@@ -61,6 +61,7 @@ pub(super) fn drop_hop_by_hop(headers: &mut HeaderMap) {
 pub(super) fn prepare_request(headers: &mut HeaderMap, arrival: Option<Arrival>, version: Version) {
     drop_hop_by_hop(headers);
     drop_ours(headers);
+    headers.remove(EXPECT); // hyper has answered it when the body was first read
     headers.remove(IDEMPOTENCY_KEY);
     headers.remove(FORWARDED);
     let host = headers.remove(HOST);

@@ -16,7 +16,6 @@ use quota_guard::clock::SystemClock;
 use quota_guard::simulator::{Options, Simulator};
 use quota_guard::units::Amount;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 /// The key of team `agriculture`.
 pub(crate) const KEY: &str = "qg_agriculture";
@@ -210,10 +209,7 @@ pub(crate) async fn try_call(
 
 /// One upstream for each host of Planet's, all of them the simulator, and one team.
 fn base_policy(upstream: &str, folder: &std::path::Path) -> String {
-    let hash: String = Sha256::digest(KEY)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let hash = quota_guard::identity::hash(KEY);
     format!(
         r#"
 [server]
