@@ -179,7 +179,7 @@ mod tests {
         assert_eq!(admit(&mut request, &own()), Ok(()));
         let mut left: Vec<_> = request.headers.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
-        assert_eq!(left, ["content-type", "host"]);
+        assert_eq!(left, ["content-type", "expect", "host"]);
     }
 
     #[test]
