@@ -26,6 +26,9 @@ use super::{Ask, Misread, Query, Reading};
 /// Bands that show that a layer is radar.
 const RADAR_BANDS: &[&str] = &["VV", "VH", "HH", "HV"];
 
+/// What may stand in the query of a form: it says who asks, not what.
+const CREDENTIALS: &[&str] = &["api_key", "token", "access_token"];
+
 /// Reads the parameters of any OGC request, from its query or from its form.
 pub fn read(query: Query<'_>, known: &Known<'_>) -> Result<Reading, Misread> {
     let request = OgcRequest::read(query)?;
@@ -54,7 +57,10 @@ pub fn form<'a>(
     if body.is_empty() {
         return Err(wrong("its body is empty"));
     }
-    if query.pairs().next().is_some() {
+    if query
+        .pairs()
+        .any(|(name, _)| !CREDENTIALS.contains(&&*name))
+    {
         return Err(wrong("parameters stand both in the query and in the body"));
     }
     let media: Option<mime::Mime> = content_type.and_then(|content_type| content_type.parse().ok());

@@ -214,6 +214,8 @@ fn a_form_is_read_like_a_query_but_not_beside_one() {
     let form_type = Some("application/x-www-form-urlencoded");
     let query = form(form_type, Query::default(), b"REQUEST=GetCapabilities").unwrap();
     assert!(read(query, &KNOWN).is_ok());
+    let keyed = Query::new(Some("api_key=K"));
+    assert!(form(form_type, keyed, b"REQUEST=GetCapabilities").is_ok());
     assert!(
         form(
             form_type,
