@@ -115,6 +115,7 @@ fn reservation(request: RequestId) -> NewReservation {
         api: "process",
         product: Some("sentinel-2-l2a".into()),
         tag: None,
+        fingerprint: None,
         predicted: Amounts::of(Unit::Pu, Amount::ONE),
         claims: vec![claim("key"), claim("org"), claim("team")],
     }

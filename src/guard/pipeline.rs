@@ -250,6 +250,7 @@ fn holding(
         api: route.api.name(),
         product: predicted.reading.products.first().cloned(),
         tag: None,
+        fingerprint: None,
         predicted: predicted.totals.clone(),
         claims,
     })

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{AccountKey, RequestId};
+use super::{AccountKey, Fingerprint, RequestId};
 use crate::policy::{Account, Claim};
 use crate::units::{Amount, Amounts, UtcTime};
 
@@ -19,6 +19,8 @@ pub struct NewReservation {
     pub api: &'static str,
     pub product: Option<Arc<str>>,
     pub tag: Option<Arc<str>>,
+    /// Of a create, which may be sent again before its answer has arrived.
+    pub fingerprint: Option<Fingerprint>,
     /// The prediction in each unit, whether or not a budget counts it.
     pub predicted: Amounts,
     /// In account order, each account once.
@@ -99,6 +101,8 @@ pub struct Record {
     pub api: Arc<str>,
     pub product: Option<Arc<str>>,
     pub tag: Option<Arc<str>>,
+    /// Until the answer has reached its client.
+    pub fingerprint: Option<Fingerprint>,
     pub predicted: Amounts,
     /// As they were made: the window that admitted a request also takes its charge, however late.
     pub claims: Vec<Claim>,
@@ -163,6 +167,7 @@ impl NewReservation {
             api: self.api.into(),
             product: self.product.clone(),
             tag: self.tag.clone(),
+            fingerprint: self.fingerprint,
             predicted: self.predicted.clone(),
             claims: self.claims.clone(),
             state: State::Held,

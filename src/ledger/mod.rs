@@ -7,6 +7,7 @@
 
 mod balance;
 mod books;
+mod fingerprint;
 mod model;
 mod request_id;
 mod reservation;
@@ -16,6 +17,7 @@ pub use books::{
     Breach, Charge, ChargeSource, Evidence, LedgerError, NewReservation, Outcome, Record, Reserved,
     Standing, State,
 };
+pub use fingerprint::Fingerprint;
 pub use model::Model;
 pub use request_id::{InvalidRequestId, RequestId};
 pub use reservation::{Admission, Reservation};
@@ -58,6 +60,18 @@ pub trait Ledger: Send + Sync {
         evidence: &Evidence,
         now: UtcTime,
     ) -> Result<Vec<Standing>, LedgerError>;
+
+    /// The answer of a request has reached its client, so an identical request is a new one from here
+    /// on. Repeating it changes nothing.
+    async fn delivered(&self, request: RequestId, now: UtcTime) -> Result<(), LedgerError>;
+
+    /// The latest request with this fingerprint that reserved at `since` or later, whose answer is not
+    /// known to have reached its client. What was voided or cleared up is over, and is not found.
+    async fn undelivered(
+        &self,
+        fingerprint: Fingerprint,
+        since: UtcTime,
+    ) -> Result<Option<Record>, LedgerError>;
 
     /// Every row of the books, in the order of their accounts.
     async fn balances(&self) -> Result<Vec<Balance>, LedgerError>;

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use super::{
-    AccountKey, Balance, Breach, Entry, EntryKind, Evidence, Ledger, LedgerError, NewReservation,
-    Outcome, Record, RequestId, Reserved, Standing, State,
+    AccountKey, Balance, Breach, Entry, EntryKind, Evidence, Fingerprint, Ledger, LedgerError,
+    NewReservation, Outcome, Record, RequestId, Reserved, Standing, State,
 };
 use crate::policy::{Account, Claim};
 use crate::units::{Amount, UtcTime};
@@ -52,6 +52,28 @@ impl Ledger for Model {
         now: UtcTime,
     ) -> Result<Vec<Standing>, LedgerError> {
         self.books().reconcile(request, evidence, now)
+    }
+
+    async fn delivered(&self, request: RequestId, _now: UtcTime) -> Result<(), LedgerError> {
+        let mut books = self.books();
+        let record = books.records.get_mut(&request);
+        record.ok_or(LedgerError::NotReserved(request))?.fingerprint = None;
+        Ok(())
+    }
+
+    async fn undelivered(
+        &self,
+        fingerprint: Fingerprint,
+        since: UtcTime,
+    ) -> Result<Option<Record>, LedgerError> {
+        let books = self.books();
+        let mut latest_first = books.records.values().rev();
+        let found = latest_first.find(|record| {
+            record.fingerprint == Some(fingerprint)
+                && record.reserved_at >= since
+                && !matches!(record.state, State::Voided | State::Reconciled(_))
+        });
+        Ok(found.cloned())
     }
 
     async fn balances(&self) -> Result<Vec<Balance>, LedgerError> {

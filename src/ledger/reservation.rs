@@ -149,6 +149,7 @@ mod tests {
             api: "process",
             product: None,
             tag: None,
+            fingerprint: None,
             predicted: Amounts::of(Unit::Pu, Amount::ONE),
             claims: vec![claim],
         }

@@ -54,6 +54,8 @@ macro_rules! ledger_contract {
                 repeats::counters_do_not_inflate_on_a_retried_close,
                 repeats::the_first_outcome_wins,
                 repeats::the_first_evidence_wins,
+                repeats::a_create_is_found_again_until_its_answer_was_delivered,
+                repeats::a_create_that_is_over_is_not_found_again,
                 reading::a_record_keeps_what_the_request_was,
                 reading::a_reservation_without_claims_is_remembered,
                 reading::entries_are_read_in_pages,

@@ -1,7 +1,7 @@
 //! What the books say when they are asked.
 
 use super::words::*;
-use crate::ledger::{EntryKind, Record, State};
+use crate::ledger::{EntryKind, Fingerprint, Record, State};
 use crate::policy::Account;
 use crate::units::{Amount, Amounts, Unit};
 
@@ -10,6 +10,7 @@ pub(in crate::store) async fn a_record_keeps_what_the_request_was(books: Books) 
     overage.enforced = false;
     let mut new = request(1, vec![overage.clone(), tally("tally", units(7))]);
     new.tag = Some("campaign-7 'ü".into());
+    new.fingerprint = Some(Fingerprint::from_bytes([7; 32]));
     new.predicted
         .set(Unit::Aum, Amount::from_micros(1_606_200_001).unwrap());
     books.reserve(&new, noon()).await.unwrap();
@@ -20,6 +21,7 @@ pub(in crate::store) async fn a_record_keeps_what_the_request_was(books: Books) 
         api: "process".into(),
         product: Some("sentinel-2-l2a".into()),
         tag: Some("campaign-7 'ü".into()),
+        fingerprint: Some(Fingerprint::from_bytes([7; 32])),
         predicted: new.predicted.clone(),
         claims: vec![overage, tally("tally", units(7))],
         state: State::Held,

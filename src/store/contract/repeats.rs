@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::words::*;
-use crate::ledger::{LedgerError, Outcome, Reserved, State};
+use crate::ledger::{Fingerprint, LedgerError, NewReservation, Outcome, Reserved, State};
 
 pub(in crate::store) async fn counters_do_not_inflate_on_a_retried_reserve(books: Books) {
     let first = grant(&books, 1, vec![claim("org", 40, 50)]).await;
@@ -88,4 +88,58 @@ pub(in crate::store) async fn the_first_evidence_wins(books: Books) {
     assert_eq!(columns(&books, "org").await, [4, 0, 0, 0]);
     let record = books.record(id(1)).await.unwrap().unwrap();
     assert_eq!(record.state, State::Reconciled(evidence(4)));
+}
+
+/// A create that can be told from others.
+fn create(number: u64, sort: u8) -> NewReservation {
+    NewReservation {
+        fingerprint: Some(Fingerprint::from_bytes([sort; 32])),
+        ..request(number, vec![claim("org", 1, 50)])
+    }
+}
+
+pub(in crate::store) async fn a_create_is_found_again_until_its_answer_was_delivered(books: Books) {
+    let found = async |sort: u8, since: &str| {
+        let fingerprint = Fingerprint::from_bytes([sort; 32]);
+        let record = books.undelivered(fingerprint, at(since)).await.unwrap();
+        record.map(|record| (record.request, record.state.name()))
+    };
+    let today = "2026-11-22T00:00:00Z";
+    for new in [create(1, 1), create(2, 2)] {
+        books.reserve(&new, noon()).await.unwrap();
+    }
+    assert_eq!(found(1, today).await, Some((id(1), "held")));
+    assert_eq!(found(3, today).await, None);
+    assert_eq!(
+        found(1, "2026-11-22T12:00:00.000001Z").await,
+        None,
+        "too long ago"
+    );
+    close(&books, 1, charged(1)).await;
+    close(&books, 2, lost()).await;
+    assert_eq!(found(1, today).await, Some((id(1), "settled")));
+    assert_eq!(found(2, today).await, Some((id(2), "unknown")));
+    for _ in 0..2 {
+        books.delivered(id(1), noon()).await.unwrap();
+        assert_eq!(found(1, today).await, None);
+    }
+    assert_eq!(found(2, today).await, Some((id(2), "unknown")));
+    let never = books.delivered(id(9), noon()).await;
+    assert!(
+        matches!(never, Err(LedgerError::NotReserved(_))),
+        "{never:?}"
+    );
+}
+
+pub(in crate::store) async fn a_create_that_is_over_is_not_found_again(books: Books) {
+    let since = at("2026-11-22T00:00:00Z");
+    let fingerprint = Fingerprint::from_bytes([1; 32]);
+    books.reserve(&create(1, 1), noon()).await.unwrap();
+    close(&books, 1, lost()).await;
+    books.reserve(&create(2, 1), noon()).await.unwrap();
+    let latest = books.undelivered(fingerprint, since).await.unwrap();
+    assert_eq!(latest.map(|record| record.request), Some(id(2)));
+    close(&books, 2, Outcome::Voided).await;
+    books.reconcile(id(1), &evidence(0), noon()).await.unwrap();
+    assert_eq!(books.undelivered(fingerprint, since).await.unwrap(), None);
 }

@@ -75,6 +75,7 @@ pub(in crate::store) fn request(number: u64, claims: Vec<Claim>) -> NewReservati
         api: "process",
         product: Some("sentinel-2-l2a".into()),
         tag: None,
+        fingerprint: None,
         predicted: claims
             .iter()
             .map(|claim| (claim.account.unit, claim.amount))

@@ -92,7 +92,11 @@ impl Desk {
         let record = self.records.get(&request);
         let mut record = record.cloned().ok_or(LedgerError::NotReserved(request))?;
         let claims = record.claims.clone();
-        if let Some((kind, state)) = next(&record.state, ending, request)? {
+        if matches!(ending, Ending::Deliver) {
+            record.fingerprint = None;
+            self.changes.records.insert(request);
+            self.put_record(record);
+        } else if let Some((kind, state)) = next(&record.state, ending, request)? {
             record.state = state;
             record.closed_at = Some(now);
             self.enter(record, kind, now)?;
@@ -224,7 +228,9 @@ fn next(
             let state = State::Reconciled(evidence.clone());
             Ok(Some((EntryKind::Reconcile, state)))
         }
-        (_, Ending::Close(_)) | (State::Reconciled(_), Ending::Reconcile(_)) => Ok(None),
+        (_, Ending::Close(_) | Ending::Deliver) | (State::Reconciled(_), Ending::Reconcile(_)) => {
+            Ok(None)
+        }
         (State::Held | State::Settled(_) | State::Voided, Ending::Reconcile(_)) => {
             Err(LedgerError::NotInDoubt(request))
         }

@@ -68,9 +68,10 @@ const ACCOUNT: Put = Put {
 
 const RESERVATION: Put = Put {
     head: "INSERT INTO reservation (id, team, key, api, product, tag, predicted, state,
-           charged, source, why, reserved_at, closed_at) ",
+           charged, source, why, reserved_at, closed_at, fingerprint) ",
     tail: " ON CONFLICT (id) DO UPDATE SET state = excluded.state, charged = excluded.charged,
-           source = excluded.source, why = excluded.why, closed_at = excluded.closed_at",
+           source = excluded.source, why = excluded.why, closed_at = excluded.closed_at,
+           fingerprint = excluded.fingerprint",
 };
 
 const CLAIM: Put = Put {
@@ -131,7 +132,8 @@ fn bind_record(to: &mut Values<'_>, record: &Record) {
         .push_bind(source.map(str::to_owned))
         .push_bind(why.map(str::to_owned))
         .push_bind(record.reserved_at.as_microsecond())
-        .push_bind(record.closed_at.map(UtcTime::as_microsecond));
+        .push_bind(record.closed_at.map(UtcTime::as_microsecond))
+        .push_bind(record.fingerprint.map(|print| print.as_bytes().to_vec()));
 }
 
 fn bind_claim(to: &mut Values<'_>, new: &NewClaim) {

@@ -24,8 +24,8 @@ use tokio::task::JoinHandle;
 use self::writer::{Ending, Step};
 use super::OpenError;
 use crate::ledger::{
-    Balance, Entry, Evidence, Ledger, LedgerError, NewReservation, Outcome, Record, RequestId,
-    Reserved, Standing,
+    Balance, Entry, Evidence, Fingerprint, Ledger, LedgerError, NewReservation, Outcome, Record,
+    RequestId, Reserved, Standing,
 };
 use crate::policy::Account;
 use crate::units::UtcTime;
@@ -126,6 +126,18 @@ impl Ledger for Sqlite {
     ) -> Result<Vec<Standing>, LedgerError> {
         let ending = Ending::Reconcile(evidence.clone());
         self.end(request, ending, now).await
+    }
+
+    async fn delivered(&self, request: RequestId, now: UtcTime) -> Result<(), LedgerError> {
+        self.end(request, Ending::Deliver, now).await.map(drop)
+    }
+
+    async fn undelivered(
+        &self,
+        fingerprint: Fingerprint,
+        since: UtcTime,
+    ) -> Result<Option<Record>, LedgerError> {
+        read::undelivered(&self.readers, fingerprint, since).await
     }
 
     async fn balances(&self) -> Result<Vec<Balance>, LedgerError> {

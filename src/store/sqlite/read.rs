@@ -7,8 +7,9 @@ use sqlx::{AssertSqlSafe, QueryBuilder, Sqlite as Dialect, SqliteConnection, Sql
 
 use super::flush::PORTIONS;
 use super::rows::{self, ACCOUNT, failed};
-use crate::ledger::{AccountKey, Balance, Entry, LedgerError, Record, RequestId};
+use crate::ledger::{AccountKey, Balance, Entry, Fingerprint, LedgerError, Record, RequestId};
 use crate::policy::Account;
+use crate::units::UtcTime;
 
 pub(super) async fn balances(readers: &SqlitePool) -> Result<Vec<Balance>, LedgerError> {
     let sql = format!("SELECT {ACCOUNT}, settled, overrun, unknown, held FROM account");
@@ -89,6 +90,24 @@ pub(super) async fn unknowns(
     .fetch_all(&mut *connection)
     .await;
     with_claims(&mut connection, &found.map_err(failed)?).await
+}
+
+pub(super) async fn undelivered(
+    readers: &SqlitePool,
+    fingerprint: Fingerprint,
+    since: UtcTime,
+) -> Result<Option<Record>, LedgerError> {
+    let mut connection = readers.acquire().await.map_err(failed)?;
+    let found = sqlx::query(
+        "SELECT * FROM reservation WHERE fingerprint = ? AND reserved_at >= ?
+         AND state NOT IN ('voided', 'reconciled') ORDER BY id DESC LIMIT 1",
+    )
+    .bind(fingerprint.as_bytes().to_vec())
+    .bind(since.as_microsecond())
+    .fetch_all(&mut *connection)
+    .await;
+    let records = with_claims(&mut connection, &found.map_err(failed)?).await?;
+    Ok(records.into_iter().next())
 }
 
 /// Those of `requests` that have reserved.

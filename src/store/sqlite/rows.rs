@@ -9,8 +9,8 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use crate::ledger::{
-    Balance, Charge, ChargeSource, Entry, EntryKind, Evidence, LedgerError, Record, RequestId,
-    State,
+    Balance, Charge, ChargeSource, Entry, EntryKind, Evidence, Fingerprint, LedgerError, Record,
+    RequestId, State,
 };
 use crate::policy::{Account, Claim};
 use crate::units::{Amount, Amounts, Span, Unit, UtcTime};
@@ -87,6 +87,9 @@ pub(super) fn record(row: &SqliteRow) -> Result<Record, LedgerError> {
         api: text(row, "api")?,
         product: column::<Option<&str>>(row, "product")?.map(Arc::from),
         tag: column::<Option<&str>>(row, "tag")?.map(Arc::from),
+        fingerprint: column::<Option<&[u8]>>(row, "fingerprint")?
+            .map(fingerprint)
+            .transpose()?,
         predicted: amounts(column(row, "predicted")?)?,
         claims: Vec::new(),
         state: state(row)?,
@@ -180,6 +183,13 @@ fn unit(name: &str) -> Result<Unit, LedgerError> {
 
 fn instant(micros: i64) -> Result<UtcTime, LedgerError> {
     UtcTime::from_microsecond(micros).map_err(|_| corrupt("a time", micros))
+}
+
+fn fingerprint(digest: &[u8]) -> Result<Fingerprint, LedgerError> {
+    let digest = digest.try_into();
+    digest
+        .map(Fingerprint::from_bytes)
+        .map_err(|_| corrupt("a fingerprint", "of another length"))
 }
 
 fn text(row: &SqliteRow, name: &str) -> Result<Arc<str>, LedgerError> {

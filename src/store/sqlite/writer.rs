@@ -40,6 +40,8 @@ pub(super) enum Step {
 pub(super) enum Ending {
     Close(Outcome),
     Reconcile(Evidence),
+    /// Ends nothing: its answer has reached the client.
+    Deliver,
 }
 
 /// A decided step, not yet told.
