@@ -83,7 +83,7 @@ struct RawTiling {
 
 /// Reads the body that creates a task, for what starting it will cost.
 pub fn read(document: &Document<'_>, known: &Known<'_>) -> Result<Reading, Misread> {
-    let raw: RawBatch = json::read(document.json)?;
+    let raw: RawBatch = json::read_checked(document.json)?;
     let products = products(&raw.process_request.input.data)?;
     reading(raw.ask(document, known).map(Ask::Batch), products)
 }

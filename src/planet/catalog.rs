@@ -35,7 +35,7 @@ struct RawSearch {
 
 /// `POST …/search`
 pub fn search(document: &Document<'_>) -> Result<Reading, Misread> {
-    json::read::<RawSearch>(document.json)?.reading()
+    json::read_checked::<RawSearch>(document.json)?.reading()
 }
 
 /// `GET …/search`

@@ -7,12 +7,12 @@ use memchr::memmem;
 
 use super::{Misread, json};
 
-/// A body, taken apart.
+/// A body, taken apart. Only [`read`] makes one, so its JSON has passed [`json::check`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Document<'a> {
-    pub json: &'a [u8],
+    pub(super) json: &'a [u8],
     /// The script, where it travels beside the JSON.
-    pub script: Option<&'a str>,
+    pub(super) script: Option<&'a str>,
 }
 
 const MAX_BOUNDARY: usize = 70;

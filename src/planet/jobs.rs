@@ -61,8 +61,8 @@ impl std::fmt::Debug for RawDelivery {
 
 /// Reads the body of an asynchronous request.
 pub fn read(document: &Document<'_>, known: &Known<'_>) -> Result<Reading, Misread> {
-    let raw: RawProcess = json::read(document.json)?;
-    let job: RawJob = json::read(document.json)?;
+    let raw: RawProcess = json::read_checked(document.json)?;
+    let job: RawJob = json::read_checked(document.json)?;
     let products = products(&raw.input.data)?;
     reading(
         ask(&raw, &job, document, known).map(Ask::AsyncProcess),

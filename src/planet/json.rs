@@ -13,6 +13,11 @@ use super::Misread;
 /// Reads the whole of `text` as a `T`. The error names the path, line and column of what is wrong.
 pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Misread> {
     check(text)?;
+    read_checked(text)
+}
+
+/// As [`read`], of text that has passed [`check`] before.
+pub(super) fn read_checked<T: DeserializeOwned>(text: &[u8]) -> Result<T, Misread> {
     serde_json::from_slice(text).map_err(|error| {
         let mut reader = serde_json::Deserializer::from_slice(text);
         let at = match serde_path_to_error::deserialize::<_, T>(&mut reader) {

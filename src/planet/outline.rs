@@ -67,6 +67,8 @@ impl<'de> Deserialize<'de> for Coordinates {
     }
 }
 
+const NO_POSITION: &str = "a position is [x, y] or [x, y, height]";
+
 enum Node {
     Number(f64),
     List(Coordinates),
@@ -108,32 +110,39 @@ impl<'de> Visitor<'de> for NodeVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {
-        let mut position = Vec::new();
+        // x, y and perhaps a height; without a heap, as there may be many
+        let mut position = [0.0; 3];
+        let mut numbers = 0;
         let mut list = Coordinates {
             extent: None,
             depth: 0,
         };
         while let Some(item) = items.next_element::<Node>()? {
             match item {
-                Node::Number(number) => position.push(number),
+                Node::Number(number) => {
+                    let place = position.get_mut(numbers);
+                    *place.ok_or_else(|| de::Error::custom(NO_POSITION))? = number;
+                    numbers += 1;
+                }
                 Node::List(inner) => list.take(inner).map_err(de::Error::custom)?,
             }
         }
-        match (position.as_slice(), list.depth) {
-            ([], _) => Ok(Node::List(Coordinates {
+        let [x, y, _] = position;
+        match (numbers, list.depth) {
+            (0, _) => Ok(Node::List(Coordinates {
                 depth: list.depth + 1,
                 ..list
             })),
-            ([x, y] | [x, y, _], 0) => Ok(Node::List(Coordinates {
+            (2 | 3, 0) => Ok(Node::List(Coordinates {
                 extent: Some(Extent {
-                    west: *x,
-                    south: *y,
-                    east: *x,
-                    north: *y,
+                    west: x,
+                    south: y,
+                    east: x,
+                    north: y,
                 }),
                 depth: 1,
             })),
-            _ => Err(de::Error::custom("a position is [x, y]")),
+            _ => Err(de::Error::custom(NO_POSITION)),
         }
     }
 }

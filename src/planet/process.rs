@@ -54,7 +54,7 @@ pub(super) struct RawOutput {
 
 /// Reads the body of a processing request.
 pub fn read(document: &Document<'_>, known: &Known<'_>) -> Result<Reading, Misread> {
-    let raw: RawProcess = json::read(document.json)?;
+    let raw: RawProcess = json::read_checked(document.json)?;
     let products = products(&raw.input.data)?;
     reading(
         raw.imagery(document, known, SIZE).map(Ask::Process),

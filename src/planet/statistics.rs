@@ -57,7 +57,7 @@ enum Last {
 
 /// Reads the body of a statistics request.
 pub fn read(document: &Document<'_>, known: &Known<'_>) -> Result<Reading, Misread> {
-    let raw: RawStatistics = json::read(document.json)?;
+    let raw: RawStatistics = json::read_checked(document.json)?;
     let products = products(&raw.input.data)?;
     reading(raw.imagery(document, known).map(Ask::Statistics), products)
 }

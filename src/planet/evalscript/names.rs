@@ -62,7 +62,8 @@ pub(super) struct Names<'a> {
     values: HashMap<&'a str, Vec<&'a Expression<'a>>>,
     changed: HashSet<&'a str>,
     aliases: Vec<(&'a str, &'a str)>,
-    used: BTreeSet<&'a str>,
+    /// As they come, repetitions included.
+    used: Vec<&'a str>,
     declared: BTreeSet<&'a str>,
 }
 
@@ -72,7 +73,6 @@ impl<'a> Names<'a> {
         names.visit_program(program);
         names.hide_parameters();
         names.spread_changes();
-        names.builds_code |= CODE_BUILDERS.iter().any(|name| names.used.contains(name));
         names
     }
 
@@ -91,12 +91,16 @@ impl<'a> Names<'a> {
             || self.changed.contains(name))
     }
 
-    pub(super) fn into_simple(self) -> Simple {
-        let owned =
-            |names: &mut dyn Iterator<Item = &&str>| names.map(|name| Box::from(*name)).collect();
+    pub(super) fn into_simple(mut self) -> Simple {
+        self.used.sort_unstable();
+        self.used.dedup();
+        let declared = self
+            .used
+            .iter()
+            .filter(|name| self.declared.contains(*name));
         Simple {
-            declared: owned(&mut self.used.intersection(&self.declared)),
-            names: owned(&mut self.used.iter()),
+            declared: declared.map(|name| Box::from(*name)).collect(),
+            names: self.used.iter().map(|name| Box::from(*name)).collect(),
         }
     }
 
@@ -244,7 +248,9 @@ impl<'a> Visit<'a> for Names<'a> {
             AstKind::ForInStatement(each) => self.loop_variable(&each.left),
             AstKind::ForOfStatement(each) => self.loop_variable(&each.left),
             AstKind::IdentifierReference(reference) => {
-                self.used.insert(reference.name.as_str());
+                let name = reference.name.as_str();
+                self.builds_code |= CODE_BUILDERS.contains(&name);
+                self.used.push(name);
             }
             AstKind::BindingIdentifier(binding) => {
                 self.declared.insert(binding.name.as_str());
