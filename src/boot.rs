@@ -15,6 +15,7 @@ use crate::admin::Admin;
 use crate::clock::Clock;
 use crate::front::{self, CutOff, Limits, Listener, TlsError, respond};
 use crate::guard::{Guard, PlaceError, Places, Relay};
+use crate::identity::{SecretError, Tokens};
 use crate::ledger::{Ledger, RequestId};
 use crate::policy::{Policy, Server, Tls};
 use crate::store::{OpenError, Sqlite};
@@ -46,6 +47,8 @@ pub enum BootError {
     Store(#[from] OpenError),
     #[error(transparent)]
     Place(#[from] PlaceError),
+    #[error("tokens cannot be issued")]
+    Tokens(#[from] SecretError),
     #[error("links cannot lead back to the guard")]
     Link(#[from] LinkError),
     #[error(transparent)]
@@ -89,8 +92,10 @@ pub async fn start(policy: Policy, clock: Arc<dyn Clock>) -> Result<Running, Boo
         Arc::new(Sqlite::open(policy.store().sqlite_file(), clock.now()).await?);
     let metrics = Arc::new(Metrics::new()?);
     metrics.count_policy_load(true);
+    let places = Places::open(&policy)?;
     let guard = Arc::new(Guard {
-        places: Places::open(&policy)?,
+        tokens: Tokens::new(places.secrets())?,
+        places,
         relay: Relay::new(&policy, &public_url)?,
         ledger: Arc::clone(&ledger),
         clock: Arc::clone(&clock),

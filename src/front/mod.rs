@@ -10,6 +10,7 @@ pub mod respond;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod token;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -9,6 +9,7 @@ use http::{HeaderMap, Request, Response, StatusCode};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::token;
 use crate::guard::{Answer, Dialect, Notes, Problem, Refusal, Reply};
 use crate::ledger::{Breach, Standing};
 use crate::units::{Amount, Amounts, Unit, UtcTime};
@@ -26,6 +27,7 @@ pub fn respond(answer: Answer, public_url: &str, now: UtcTime) -> Response<Body>
         Reply::Refused(refusal, dialect) => {
             refuse(&refusal, &answer.notes, dialect, public_url, now)
         }
+        Reply::Token(outcome) => token::respond(&outcome),
     };
     annotate(response.headers_mut(), &answer.notes, now);
     response

@@ -2,7 +2,8 @@
 
 use http::Response;
 
-use super::Refusal;
+use super::{Refusal, TokenRefusal};
+use crate::identity::Issued;
 use crate::ledger::{RequestId, Standing};
 use crate::units::Amounts;
 use crate::upstream::Body;
@@ -18,6 +19,8 @@ pub enum Reply {
     Forwarded(Response<Body>),
     /// The guard's, in the shape that the caller's client prints.
     Refused(Refusal, Dialect),
+    /// What the token endpoint says.
+    Token(Result<Issued, TokenRefusal>),
 }
 
 /// The shape of error that a client shows to its user.

@@ -11,6 +11,7 @@ mod refusal;
 mod rehearse;
 mod relay;
 mod settle;
+mod token;
 
 pub use answer::{Answer, Dialect, Notes, Reply};
 pub use pipeline::Guard;
@@ -19,3 +20,4 @@ pub use predict::{Predicted, predict};
 pub use refusal::{Problem, Refusal};
 pub use rehearse::{BudgetReport, Rehearsal, Report, rehearse};
 pub use relay::Relay;
+pub use token::{TokenError, TokenRefusal};

@@ -20,7 +20,7 @@ use super::relay::Relay;
 use super::settle::Terms;
 use crate::clock::{Clock, Stopwatch};
 use crate::cost;
-use crate::identity::{self, Presented};
+use crate::identity::{self, Presented, Tokens};
 use crate::ledger::{Admission, Breach, Ledger, NewReservation, RequestId, Reservation, Standing};
 use crate::planet::{Api, Asked, Operation, Route, Target, classify};
 use crate::policy::{BreachStatus, Budget, Call, Caller, Claim, Policy, Unclassified};
@@ -33,6 +33,7 @@ pub struct Guard {
     pub policy: Arc<Policy>,
     pub places: Places,
     pub relay: Relay,
+    pub tokens: Tokens,
     pub ledger: Arc<dyn Ledger>,
     pub clock: Arc<dyn Clock>,
     pub metrics: Arc<Metrics>,
@@ -85,8 +86,11 @@ impl Guard {
         let route = classify(place.upstream.kind(), &head.method, path);
         (case.api, case.dialect) = (route.api, place.dialect(&route));
         let now = self.clock.now();
+        if place.issues_tokens(&route) {
+            return Ok(self.exchange_token(&head, body, case, now).await);
+        }
         let presented = Presented::find(&head.headers, target.query().raw())?;
-        let caller = identity::recognise(&self.policy, &presented, now)?;
+        let caller = self.tokens.recognise(&self.policy, &presented, now)?;
         case.team = Some(Arc::clone(&caller.team));
         permit(&self.policy, &caller, &route, &head.method, path)?;
         let (body, text) = self.understandable(&route, &head, body).await?;

@@ -54,6 +54,11 @@ impl Places {
             .map(Self)
     }
 
+    /// Every credential of the guard's own, in the order of the mounts.
+    pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        self.0.iter().filter_map(|place| place.secret.as_ref())
+    }
+
     /// The place that a canonical path leads to, and the path behind its mount.
     pub(super) fn find<'a, 'p>(&'a self, path: &'p str) -> Option<(&'a Arc<Place>, &'p str)> {
         self.0
@@ -94,6 +99,12 @@ impl Place {
             (UpstreamKind::SentinelHub, _) => Dialect::SentinelHub,
             _ => Dialect::Planet,
         }
+    }
+
+    /// Whether this call is answered with a token of the guard's own.
+    pub(super) fn issues_tokens(&self, route: &Route) -> bool {
+        self.upstream.kind() == UpstreamKind::SentinelHub
+            && route.operation == Operation::IssueToken
     }
 
     /// The key of Planet's that must not reach the caller, and the caller's own that stands for it.

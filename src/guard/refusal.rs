@@ -211,9 +211,11 @@ impl From<identity::Refusal> for Refusal {
     fn from(cause: identity::Refusal) -> Self {
         use identity::Refusal as Cause;
         let problem = match cause {
-            Cause::Missing | Cause::Ambiguous | Cause::Unreadable { .. } | Cause::Unknown => {
-                Problem::Unauthenticated
-            }
+            Cause::Missing
+            | Cause::Ambiguous
+            | Cause::Unreadable { .. }
+            | Cause::TokenEnded
+            | Cause::Unknown => Problem::Unauthenticated,
             Cause::Expired { .. }
             | Cause::KeyDisabled { .. }
             | Cause::TeamDisabled { .. }

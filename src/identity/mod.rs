@@ -6,16 +6,18 @@
 mod credential;
 mod presented;
 mod secret;
+mod token;
 
 pub use credential::{inject, strip};
 pub use presented::Presented;
 pub use secret::{NewKey, Secret, SecretError, hash};
+pub use token::{Issued, Tokens};
 
 use std::sync::Arc;
 
 use crate::planet::Api;
 pub use crate::policy::Caller;
-use crate::policy::{Policy, UNKNOWN_KEY};
+use crate::policy::{KeyHash, Policy, UNKNOWN_KEY};
 use crate::units::UtcTime;
 
 /// Why a caller is turned away; the variant decides the status and the problem type.
@@ -30,6 +32,11 @@ pub enum Refusal {
     Ambiguous,
     #[error("the Authorization header cannot be read: {why}")]
     Unreadable { why: &'static str },
+    #[error(
+        "this token of the guard's own has ended, or the key behind it has: ask the token endpoint for \
+         another"
+    )]
+    TokenEnded,
     #[error("nobody here knows this key: check that it was copied whole, or ask for one")]
     Unknown,
     #[error("the key '{key}' expired at {at}: ask for a new one")]
@@ -44,15 +51,22 @@ pub enum Refusal {
 
 /// Whose key it is, if it may be used now.
 pub fn recognise(policy: &Policy, presented: &Presented, now: UtcTime) -> Result<Caller, Refusal> {
-    let Some(key) = policy.key(&presented.hash()) else {
-        let team = policy.unknown_keys().ok_or(Refusal::Unknown)?;
-        in_service(policy, team)?;
-        return Ok(Caller {
-            team: team.clone(),
-            key: UNKNOWN_KEY.into(),
-            apis: None,
-        });
-    };
+    let hash = presented.hash();
+    if policy.key(&hash).is_some() {
+        return caller_with(policy, &hash, now);
+    }
+    let team = policy.unknown_keys().ok_or(Refusal::Unknown)?;
+    in_service(policy, team)?;
+    Ok(Caller {
+        team: team.clone(),
+        key: UNKNOWN_KEY.into(),
+        apis: None,
+    })
+}
+
+/// The caller whose key has this hash, if it may be used now.
+fn caller_with(policy: &Policy, hash: &KeyHash, now: UtcTime) -> Result<Caller, Refusal> {
+    let key = policy.key(hash).ok_or(Refusal::Unknown)?;
     in_service(policy, key.team())?;
     if key.is_disabled() {
         return Err(Refusal::KeyDisabled {

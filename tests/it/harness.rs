@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
@@ -46,6 +46,20 @@ pub(crate) struct Reply {
 impl World {
     /// Starts everything with these budgets (and whatever else) added to the policy.
     pub(crate) async fn start(policy: &str) -> Self {
+        Self::start_changed(policy, |base| base).await
+    }
+
+    /// The same, with the data port over TLS by the test certificate.
+    pub(crate) async fn start_over_tls(policy: &str) -> Self {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tls");
+        let (cert, key) = (folder.join("localhost.pem"), folder.join("localhost.key"));
+        let (cert, key) = (cert.display(), key.display());
+        let tls = format!("[server]\ntls = {{ cert = \"{cert}\", key = \"{key}\" }}\n");
+        Self::start_changed(policy, |base| base.replace("[server]\n", &tls)).await
+    }
+
+    /// The same, with a base policy that was changed.
+    pub(crate) async fn start_changed(policy: &str, change: impl FnOnce(String) -> String) -> Self {
         let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
         let simulator = Simulator::start(any_port, Options::default(), Arc::new(SystemClock))
             .await
@@ -53,7 +67,8 @@ impl World {
         let folder = tempfile::tempdir().expect("a folder");
         let upstream = format!("http://{}", simulator.address());
         let path = folder.path().join("policy.toml");
-        std::fs::write(&path, base_policy(&upstream, folder.path()) + policy).expect("a file");
+        let base = change(base_policy(&upstream, folder.path()));
+        std::fs::write(&path, base + policy).expect("a file");
         let guard = Guard::start(&path);
         Self {
             simulator,

@@ -7,3 +7,4 @@ mod config;
 mod harness;
 mod operators;
 mod sdk;
+mod tokens;

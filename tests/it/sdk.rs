@@ -29,12 +29,14 @@ async fn tell(file: &'static str, story: &'static str, base: String, key: &'stat
     let script = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/sdk")
         .join(file);
+    let ca = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tls/ca.pem");
     let output = tokio::task::spawn_blocking(move || {
         let home = tempfile::tempdir().expect("a folder");
         Command::new(python)
             .arg(script)
             .args([story, &base, key])
             .env("HOME", home.path())
+            .env("REQUESTS_CA_BUNDLE", ca)
             .output()
             .expect("Python runs")
     })
@@ -136,6 +138,25 @@ async fn the_sentinelhub_sdk_processes_images() {
     );
     assert!(!world.billed().is_zero());
     assert_eq!(world.booked("org-pu").await, world.billed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sentinelhub_sdk_exchanges_client_id_and_secret() {
+    let world = World::start_over_tls(ROOMY).await;
+    let told = sentinel_hub(&world, "exchanged").await;
+    assert!(told["expires_in"].as_i64() > Some(3500), "{told}");
+    assert!(!world.billed().is_zero());
+    assert_eq!(world.booked("org-pu").await, world.billed());
+    let arrived = world.simulator.requests();
+    let asked_for_a_token = |request: &Value| request.to_string().contains("openid-connect");
+    assert!(
+        !arrived.iter().any(asked_for_a_token),
+        "the exchange stays here"
+    );
+    let base = format!("{}/sentinel-hub", world.guard.url);
+    let told = tell("sentinelhub_stories.py", "exchanged", base, "qg_nobody").await;
+    let text = told["text"].as_str().expect("a text");
+    assert!(text.contains("nobody here has this client_id"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -76,6 +76,25 @@ def catalog(guard, key):
     return {"items": len(found), "distinct": len({item["id"] for item in found})}
 
 
+def exchanged(guard, key):
+    """Client id and secret, nothing else: the SDK fetches the guard's token and works with it."""
+    config = SHConfig(use_defaults=True)
+    config.sh_base_url = guard
+    config.sh_token_url = f"{guard}/auth/realms/main/protocol/openid-connect/token"
+    config.sh_client_id, config.sh_client_secret = "ag", key
+    request = SentinelHubRequest(
+        evalscript=NDVI,
+        input_data=[SentinelHubRequest.input_data(collection(guard), time_interval=JUNE)],
+        responses=[SentinelHubRequest.output_response("default", MimeType.PNG)],
+        bbox=BOX, size=(512, 512), config=config)
+    try:
+        (image,) = request.get_data()
+    except Exception as error:  # the token endpoint's refusals are oauthlib's, not the SDK's
+        return {"exception": type(error).__name__, "text": str(error)}
+    session = SentinelHubSession(config)
+    return {"shape": list(image.shape), "expires_in": session.token["expires_in"]}
+
+
 def refused(guard, key):
     """What a caller sees when a budget does not allow the image."""
     try:
