@@ -330,12 +330,15 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts logging to standard error; `RUST_LOG` sets the level, `info` without it.
+/// Starts logging to standard error; `RUST_LOG` sets the level, `level` holds without it.
 ///
 /// # Errors
 /// When logging was started before.
-pub fn start_logging(format: LogFormat) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+pub fn start_logging(
+    format: LogFormat,
+    level: &str,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);

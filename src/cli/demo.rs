@@ -2,19 +2,20 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{Method, Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 
 use crate::boot::{self, Running};
 use crate::clock::SystemClock;
 use crate::policy::Policy;
 use crate::simulator::{Options, Simulator};
-use crate::upstream::{Body, Pool, SendLimits, Trust, collect, full};
 
 /// The sample policy; its addresses are replaced by those of this run.
 const POLICY: &str = include_str!("../../config/demo.toml");
@@ -22,8 +23,6 @@ const POLICY: &str = include_str!("../../config/demo.toml");
 const AGRICULTURE: &str = "demo-agriculture";
 const FORESTRY: &str = "demo-forestry";
 
-const PATIENCE: Duration = Duration::from_secs(30);
-const LONGEST_ANSWER: usize = 1 << 20;
 /// Of an answer that is shown.
 const SHOWN: usize = 300;
 
@@ -57,7 +56,7 @@ pub(super) async fn run() -> anyhow::Result<()> {
         running.admin
     );
     let client = Client {
-        pool: Pool::new(Trust::Platform)?,
+        http: hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build_http(),
         guard: running.public_url.clone(),
     };
     client.tell_the_story().await?;
@@ -86,7 +85,7 @@ async fn show_budgets(client: &Client, running: &Running) -> anyhow::Result<()> 
 }
 
 struct Client {
-    pool: Pool,
+    http: hyper_util::client::legacy::Client<HttpConnector, Full<Bytes>>,
     guard: String,
 }
 
@@ -187,15 +186,9 @@ impl Client {
             .uri(url)
             .header(AUTHORIZATION, format!("api-key {key}"))
             .header(CONTENT_TYPE, "application/json")
-            .body(full(text))?;
-        let limits = SendLimits {
-            connect: PATIENCE,
-            answer: PATIENCE,
-            idle: PATIENCE,
-        };
-        let response: Response<Body> = self.pool.send(request, limits).await?;
-        let (head, body) = response.into_parts();
-        let answer = collect(body, LONGEST_ANSWER * 16, PATIENCE).await?;
+            .body(Full::from(text))?;
+        let (head, body) = self.http.request(request).await?.into_parts();
+        let answer = body.collect().await?.to_bytes();
         Ok((Response::from_parts(head, ()), answer))
     }
 }

@@ -82,7 +82,13 @@ pub fn run() -> anyhow::Result<()> {
         Format::Text => LogFormat::Text,
         Format::Json => LogFormat::Json,
     };
-    start_logging(format).map_err(|error| anyhow::anyhow!(error))?;
+    // the demo tells a story of its own
+    let level = if matches!(cli.command, Command::Demo) {
+        "warn"
+    } else {
+        "info"
+    };
+    start_logging(format, level).map_err(|error| anyhow::anyhow!(error))?;
     let now = || SystemClock.now();
     match cli.command {
         Command::Check(Config { config }) => check::run(&config, now()),

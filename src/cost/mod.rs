@@ -24,6 +24,8 @@ pub use plan::{AumRule, BillableAssets, Charged, Plan, QuotaStyle};
 pub use prices::Prices;
 pub use scenes::{SceneFigures, SceneTable};
 
+use std::fmt;
+
 use jiff::ToSpan;
 use jiff::tz::TimeZone;
 use serde::Serialize;
@@ -130,6 +132,15 @@ pub enum Suggestion {
     StartTime(UtcTime),
     /// How many of an order's items, from its first.
     Items(usize),
+}
+
+impl fmt::Display for Suggestion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::StartTime(start) => write!(f, "It would pass with start_time {start}."),
+            Self::Items(items) => write!(f, "Its first {items} items alone would pass."),
+        }
+    }
 }
 
 /// The nearest request that fits into what is `left`, where one can be computed.

@@ -195,14 +195,11 @@ impl Guard {
         }
         let (ask, policy) = (&predicted.reading.ask, &self.policy);
         let nearest = cost::suggest(ask, policy.prices(), policy.plan(), now, &left);
+        let mut hints: Vec<String> = nearest.iter().map(ToString::to_string).collect();
+        hints.extend(cost::hints(ask).into_iter().map(ToOwned::to_owned));
         Refusal {
             suggestion: nearest.and_then(|nearest| serde_json::to_value(nearest).ok()),
-            ..Refusal::over_budget(
-                predicted.totals.clone(),
-                breaches,
-                status,
-                &cost::hints(ask),
-            )
+            ..Refusal::over_budget(predicted.totals.clone(), breaches, status, &hints)
         }
     }
 

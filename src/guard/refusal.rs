@@ -152,7 +152,7 @@ impl Refusal {
         estimate: Amounts,
         breaches: Vec<Breach>,
         status: StatusCode,
-        hints: &[&str],
+        hints: &[String],
     ) -> Self {
         let mut detail = String::new();
         for (position, breach) in breaches.iter().enumerate() {
@@ -285,7 +285,7 @@ mod tests {
             Amounts::default(),
             breaches,
             StatusCode::FORBIDDEN,
-            &["Clip it."],
+            &["Clip it.".into()],
         )
     }
 

@@ -100,7 +100,13 @@ async fn a_backfill_of_ten_years_is_refused_in_a_sentence() {
     let told = planet(&world, "ten_years").await;
     assert_eq!(told["exception"], "NoPermission");
     let text = told["text"].as_str().expect("a text");
-    for part in ["would cost", "org-aum", "1000", "2027-01-01"] {
+    for part in [
+        "would cost",
+        "org-aum",
+        "1000",
+        "2027-01-01",
+        "would pass with start_time",
+    ] {
         assert!(text.contains(part), "{part} is missing in {text}");
     }
     assert!(world.billed().is_zero(), "nothing was forwarded");

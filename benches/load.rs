@@ -1,0 +1,147 @@
+//! The whole guard under load, as a process of its own between a client and the simulator:
+//! `cargo bench --bench load -- [REQUESTS_PER_SECOND [SECONDS]]`.
+//!
+//! Prints the guard's own time per request from its histogram, and what a request takes with and without
+//! the guard in one run, so that the ratio holds on a noisy machine. Nothing is asserted here.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use quota_guard::clock::SystemClock;
+use quota_guard::identity;
+use quota_guard::simulator::{Options, Simulator};
+use tokio::task::JoinSet;
+
+const KEY: &str = "qg_load";
+const BODY: &str = r#"{"input":{"bounds":{"bbox":[14.0,46.0,14.1,46.1]},"data":[{"type":"sentinel-2-l2a",
+"dataFilter":{"timeRange":{"from":"2026-06-01T00:00:00Z","to":"2026-06-30T23:59:59Z"}}}]},
+"output":{"width":64,"height":64},"evalscript":"//VERSION=3\nfunction setup() {
+return { input: [\"B02\", \"B03\"], output: { bands: 1 } } }\nfunction evaluatePixel(s) { return [s.B02] }"}"#;
+
+type Http = Client<HttpConnector, Full<Bytes>>;
+
+#[tokio::main]
+async fn main() {
+    let numbers: Vec<u64> = std::env::args()
+        .filter_map(|word| word.parse().ok())
+        .collect();
+    let per_second = numbers.first().copied().unwrap_or(100);
+    let seconds = numbers.get(1).copied().unwrap_or(5);
+    let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+    let simulator = Simulator::start(any_port, Options::default(), Arc::new(SystemClock)).await;
+    let simulator = simulator.expect("the simulator starts");
+    let folder = tempfile::tempdir().expect("a folder");
+    let upstream = format!("http://{}", simulator.address());
+    let path = folder.path().join("policy.toml");
+    std::fs::write(&path, policy(&upstream, folder.path())).expect("a file");
+    let mut guard = Command::new(env!("CARGO_BIN_EXE_quota-guard"))
+        .args(["serve", "--config"])
+        .arg(&path)
+        .env("RUST_LOG", "error")
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the guard starts");
+    let mut lines = BufReader::new(guard.stdout.take().expect("its output")).lines();
+    let mut address = |name: &str| {
+        let line = lines.next().expect("a line").expect("text");
+        line.trim_start_matches(name).trim().to_owned()
+    };
+    let (data, admin) = (address("guard"), address("admin"));
+    let http: Http = Client::builder(TokioExecutor::new()).build_http();
+    let direct = arrivals(
+        &http,
+        &format!("{upstream}/api/v1/process"),
+        per_second,
+        seconds,
+    )
+    .await;
+    let through = arrivals(
+        &http,
+        &format!("{data}/sentinel-hub/api/v1/process"),
+        per_second,
+        seconds,
+    )
+    .await;
+    println!("{per_second} requests/s for {seconds} s, three budgets, each reservation durable");
+    let shown = |times: &[Duration], share: usize| times[(times.len() - 1) * share / 100];
+    for share in [50, 99] {
+        let (without, with) = (shown(&direct, share), shown(&through, share));
+        println!("p{share}: without the guard {without:?}, with it {with:?}");
+    }
+    println!("the guard's own time, from its histogram:");
+    let metrics = get(&http, &format!("{admin}/metrics")).await;
+    for line in metrics
+        .lines()
+        .filter(|line| line.starts_with("quota_guard_overhead_seconds"))
+    {
+        println!("  {line}");
+    }
+    guard.kill().expect("it can be ended");
+    guard.wait().expect("it ends");
+}
+
+/// Open arrivals at a constant rate; how long each took, sorted.
+async fn arrivals(http: &Http, url: &str, per_second: u64, seconds: u64) -> Vec<Duration> {
+    let mut tick = tokio::time::interval(Duration::from_micros(1_000_000 / per_second.max(1)));
+    let mut calls = JoinSet::new();
+    for _ in 0..per_second * seconds {
+        tick.tick().await;
+        let (http, url) = (http.clone(), url.to_owned());
+        calls.spawn(async move {
+            let request = Request::post(url)
+                .header("authorization", format!("Bearer {KEY}"))
+                .header("content-type", "application/json")
+                .body(Full::from(BODY))
+                .expect("a request");
+            #[expect(clippy::disallowed_methods, reason = "a benchmark measures")]
+            let start = Instant::now();
+            let answer = http.request(request).await.expect("an answer");
+            assert!(answer.status().is_success(), "{}", answer.status());
+            answer.into_body().collect().await.expect("a body");
+            start.elapsed()
+        });
+    }
+    let mut times = calls.join_all().await;
+    times.sort_unstable();
+    times
+}
+
+async fn get(http: &Http, url: &str) -> String {
+    let request = Request::get(url).body(Full::default()).expect("a request");
+    let answer = http.request(request).await.expect("an answer");
+    let body = answer
+        .into_body()
+        .collect()
+        .await
+        .expect("a body")
+        .to_bytes();
+    String::from_utf8_lossy(&body).into_owned()
+}
+
+fn policy(upstream: &str, folder: &std::path::Path) -> String {
+    let budget = |name: &str, window: &str| {
+        format!(
+            "[[budgets]]\nname = \"{name}\"\nunit = \"pu\"\nlimit = 1000000\nwindow = \"{window}\"\n"
+        )
+    };
+    format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n\
+         [store]\nurl = \"sqlite:{}\"\n[upstreams.sentinel-hub]\nurl = \"{upstream}\"\n\
+         mount = \"/sentinel-hub\"\n[[teams]]\nname = \"load\"\n\
+         keys = [{{ id = \"load\", sha256 = \"{}\" }}]\n{}{}{}",
+        folder.join("books.db").display(),
+        identity::hash(KEY),
+        budget("day", "day"),
+        budget("month", "month"),
+        budget("year", "year"),
+    )
+}
