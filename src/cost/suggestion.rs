@@ -41,7 +41,7 @@ pub fn later_start(
     };
     // Costs never rise with a later start, so all that pass lie behind all that do not; past the end
     // nothing passes.
-    let last = (0..=1)
+    let last = (-1..=1)
         .map(|more| days + more)
         .rfind(|days| passes(*days))?;
     let (mut fails, mut passing) = (0, last);
@@ -110,6 +110,17 @@ mod tests {
         assert!(fits(&cost(start), &left));
         assert!(!fits(&cost(start - 24.hours()), &left));
         assert_eq!(start.to_zoned(TimeZone::UTC).hour(), 0);
+    }
+
+    #[test]
+    fn from_midnight_to_midnight_there_is_a_later_start_too() {
+        let ask = subscription("2016-01-01T00:00:00Z");
+        let end = at("2026-11-22T00:00:00Z");
+        let (prices, plan, left) = (Prices::default(), Plan::default(), left(Unit::Pu, 5_000));
+        let start = later_start(&ask, &prices, &plan, end, &left).unwrap();
+        let cost = |start| subscriptions::during(&ask, &prices, &plan, start, end).unwrap();
+        assert!(fits(&cost(start), &left));
+        assert!(!fits(&cost(start - 24.hours()), &left));
     }
 
     #[test]
