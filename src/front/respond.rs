@@ -24,6 +24,7 @@ const RETRY_STORE_SECONDS: i64 = 30;
 pub fn respond(answer: Answer, public_url: &str, now: UtcTime) -> Response<Body> {
     let mut response = match answer.reply {
         Reply::Forwarded(response) => response,
+        Reply::Document(json) => with_body(StatusCode::OK, "application/json", json),
         Reply::Refused(refusal, dialect) => {
             refuse(&refusal, &answer.notes, dialect, public_url, now)
         }

@@ -1,6 +1,7 @@
 //! What the guard answers, before `front` makes HTTP of it.
 
 use http::Response;
+use serde::Serialize;
 
 use super::{Refusal, TokenRefusal};
 use crate::identity::Issued;
@@ -21,6 +22,14 @@ pub enum Reply {
     Refused(Refusal, Dialect),
     /// What the token endpoint says.
     Token(Result<Issued, TokenRefusal>),
+    /// The guard's own, as JSON.
+    Document(String),
+}
+
+impl Reply {
+    pub(super) fn document(content: &impl Serialize) -> Self {
+        Self::Document(serde_json::to_string(content).unwrap_or_default())
+    }
 }
 
 /// The shape of error that a client shows to its user.

@@ -2,6 +2,7 @@
 //!
 //! [`pipeline`] tells it in one function; the other files are the steps, which do not know each other.
 
+mod advise;
 mod answer;
 mod exchange;
 mod pipeline;
@@ -12,6 +13,8 @@ mod rehearse;
 mod relay;
 mod settle;
 mod token;
+mod weigh;
+mod wishes;
 
 pub use answer::{Answer, Dialect, Notes, Reply};
 pub use pipeline::Guard;

@@ -8,24 +8,27 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::request::Parts;
 use http::uri::Authority;
-use http::{Method, Request, StatusCode};
+use http::{Method, Request};
 use tracing::{error, info};
 
 use super::answer::{Answer, Dialect, Notes, Reply};
 use super::exchange::Exchange;
 use super::places::Places;
-use super::predict::{Predicted, predict};
+use super::predict::Predicted;
 use super::refusal::{Problem, Refusal};
+use super::rehearse::Report;
 use super::relay::Relay;
 use super::settle::Terms;
+use super::weigh::{Weighed, over_budget, weigh};
+use super::wishes::Wishes;
 use crate::clock::{Clock, Stopwatch};
-use crate::cost;
 use crate::identity::{self, Presented, Tokens};
-use crate::ledger::{Admission, Breach, Ledger, NewReservation, RequestId, Reservation, Standing};
+use crate::ledger::{
+    Admission, Ledger, LedgerError, NewReservation, RequestId, Reservation, Standing,
+};
 use crate::planet::{Api, Asked, Operation, Route, Target, classify};
-use crate::policy::{BreachStatus, Budget, Call, Caller, Claim, Policy, Unclassified};
+use crate::policy::{Caller, Claim, Policy, Unclassified};
 use crate::telemetry::{Decision, Metrics};
-use crate::units::{Amounts, UtcTime};
 use crate::upstream::{Body, Exchanges, Pool, admit, collect_request, full};
 
 /// Everything that a request needs on its way.
@@ -49,6 +52,7 @@ pub(super) struct Case {
     pub(super) api: Api,
     pub(super) team: Option<Arc<str>>,
     pub(super) dialect: Dialect,
+    pub(super) wishes: Wishes,
     pub(super) own_time: Stopwatch,
 }
 
@@ -60,10 +64,14 @@ impl Guard {
             api: Api::Unknown,
             team: None,
             dialect: Dialect::Planet,
+            wishes: Wishes::default(),
             own_time: Stopwatch::start(),
         };
         match self.pass(request, &mut case).await {
             Ok(answer) => answer,
+            Err(refusal) if case.wishes.dry_run && refusal.problem.is_verdict() => {
+                self.tell(Report::refused(&refusal), &case)
+            }
             Err(refusal) => self.refuse(refusal, &case),
         }
     }
@@ -92,6 +100,7 @@ impl Guard {
         let presented = Presented::find(&head.headers, target.query().raw())?;
         let caller = self.tokens.recognise(&self.policy, &presented, now)?;
         case.team = Some(Arc::clone(&caller.team));
+        case.wishes = Wishes::read(&head.headers)?;
         permit(&self.policy, &caller, &route, &head.method, path)?;
         let (body, text) = self.understandable(&route, &head, body).await?;
         let asked = Asked {
@@ -103,12 +112,15 @@ impl Guard {
             body: &text,
             deployment: place.upstream.deployment(),
         };
-        let predicted = predict(&self.policy, &asked, now)?;
-        let call = Call {
-            api: route.api,
-            products: &predicted.reading.products,
-        };
-        let claims = self.policy.judge(&caller, call, &predicted.totals, now);
+        let weighed = weigh(&self.policy, &caller, &asked, now)?;
+        if case.wishes.dry_run {
+            let report = self.foretell(weighed, &case.wishes, now).await?;
+            return Ok(self.tell(report, case));
+        }
+        case.wishes.allow(&weighed.predicted)?;
+        let Weighed {
+            predicted, claims, ..
+        } = weighed;
         let terms = Terms {
             operation: route.operation,
             settles_at: predicted.settles_at.clone(),
@@ -121,7 +133,7 @@ impl Guard {
             presented,
             route,
             terms,
-            holding: holding(case.request, &caller, &route, &predicted, claims),
+            holding: holding(case, &caller, &predicted, claims),
             predicted,
             reservation: None,
             standings: Vec::new(),
@@ -161,45 +173,10 @@ impl Guard {
         self.metrics.observe_commit(commit.elapsed());
         match admission {
             Ok(Admission::Granted(reservation, standings)) => Ok((reservation, standings)),
-            Ok(Admission::Full(breaches)) => Err(self.over_budget(predicted, breaches, now)),
-            Err(cause) => {
-                let error = &cause as &dyn std::error::Error;
-                error!(error, "the books admit nothing");
-                Err(Refusal::new(
-                    Problem::TemporaryReducedCapacity,
-                    "The guard cannot reach its books, and it admits nothing that it cannot record. \
-                     Nothing was sent; try again in a minute.",
-                ))
+            Ok(Admission::Full(breaches)) => {
+                Err(over_budget(&self.policy, predicted, breaches, now))
             }
-        }
-    }
-
-    /// The refusal of budgets that are short: in the way the first of them wants to be answered with,
-    /// and with the nearest request that all of them would let pass.
-    fn over_budget(&self, predicted: &Predicted, breaches: Vec<Breach>, now: UtcTime) -> Refusal {
-        let short = breaches
-            .first()
-            .and_then(|breach| self.policy.budget(&breach.account.budget));
-        let status = match short.map(Budget::status).unwrap_or_default() {
-            BreachStatus::Forbidden => StatusCode::FORBIDDEN,
-            BreachStatus::PaymentRequired => StatusCode::PAYMENT_REQUIRED,
-            BreachStatus::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
-        };
-        let mut left = Amounts::default();
-        for breach in &breaches {
-            let unit = breach.account.unit;
-            let least = left
-                .get(unit)
-                .map_or(breach.remaining, |left| left.min(breach.remaining));
-            left.set(unit, least);
-        }
-        let (ask, policy) = (&predicted.reading.ask, &self.policy);
-        let nearest = cost::suggest(ask, policy.prices(), policy.plan(), now, &left);
-        let mut hints: Vec<String> = nearest.iter().map(ToString::to_string).collect();
-        hints.extend(cost::hints(ask).into_iter().map(ToOwned::to_owned));
-        Refusal {
-            suggestion: nearest.and_then(|nearest| serde_json::to_value(nearest).ok()),
-            ..Refusal::over_budget(predicted.totals.clone(), breaches, status, &hints)
+            Err(cause) => Err(books_away(&cause)),
         }
     }
 
@@ -235,9 +212,8 @@ impl Guard {
 
 /// What the books will keep of a request; `None` where no budget counts it and it costs nothing.
 fn holding(
-    request: RequestId,
+    case: &Case,
     caller: &Caller,
-    route: &Route,
     predicted: &Predicted,
     claims: Vec<Claim>,
 ) -> Option<NewReservation> {
@@ -245,12 +221,12 @@ fn holding(
         return None;
     }
     Some(NewReservation {
-        request,
+        request: case.request,
         team: Arc::clone(&caller.team),
         key: Arc::clone(&caller.key),
-        api: route.api.name(),
+        api: case.api.name(),
         product: predicted.reading.products.first().cloned(),
-        tag: None,
+        tag: case.wishes.tag.clone(),
         fingerprint: None,
         predicted: predicted.totals.clone(),
         claims,
@@ -277,6 +253,19 @@ pub(super) fn permit(
         }
         _ => Ok(()),
     }
+}
+
+/// The refusal while the books cannot be read or written.
+pub(super) fn books_away(cause: &LedgerError) -> Refusal {
+    error!(
+        error = cause as &dyn std::error::Error,
+        "the books admit nothing"
+    );
+    Refusal::new(
+        Problem::TemporaryReducedCapacity,
+        "The guard cannot reach its books, and it admits nothing that it cannot record. Nothing was \
+         sent; try again in a minute.",
+    )
 }
 
 pub(super) fn nothing_here() -> Refusal {

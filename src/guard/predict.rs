@@ -15,6 +15,8 @@ pub struct Predicted {
     pub totals: Amounts,
     /// What it counts as spent when it has succeeded and upstream does not say.
     pub settles_at: Amounts,
+    /// Whether it costs no more than that: the policy may let pass what nobody can bound.
+    pub bounded: bool,
 }
 
 /// Reads and prices a call. What cannot be bounded passes only where the policy lets it.
@@ -23,6 +25,7 @@ pub fn predict(policy: &Policy, asked: &Asked<'_>, now: UtcTime) -> Result<Predi
     let (prices, plan) = (policy.prices(), policy.plan());
     let outlook = cost::estimate(&reading.ask, prices, plan, now)
         .and_then(|estimate| Ok((estimate, cost::settled(&reading.ask, prices, plan, now)?)));
+    let bounded = outlook.is_ok();
     let (estimate, settled) = match outlook {
         Ok(both) => both,
         Err(_) if policy.unpredictable() == Unpredictable::Allow => Default::default(),
@@ -33,6 +36,7 @@ pub fn predict(policy: &Policy, asked: &Asked<'_>, now: UtcTime) -> Result<Predi
         settles_at: settled.totals().ok_or_else(uncountable)?,
         estimate,
         reading,
+        bounded,
     })
 }
 

@@ -56,6 +56,9 @@ problems! {
     CostNotPredictable = "cost-not-predictable", FORBIDDEN, COMMON_INSUFFICIENT_PERMISSIONS,
         "The cost of this request cannot be predicted",
         "The guard forwards only what it can put an upper bound on. The detail says what is missing: write it into the request, or ask your platform admin to declare a bound.";
+    CeilingExceeded = "ceiling-exceeded", FORBIDDEN, ACCESS_INSUFFICIENT_PROCESSING_UNITS,
+        "The request would cost more than its sender allows",
+        "The header Quota-Guard-Max is a ceiling of the sender's own. Raise it, leave it out, or ask for less.";
     NotClassified = "not-classified", FORBIDDEN, COMMON_INSUFFICIENT_PERMISSIONS,
         "This call is not known to the guard",
         "Calls that no rule knows may spend, so they are not forwarded. Check the method and the path, or ask your platform admin to allow unclassified calls.";
@@ -95,6 +98,11 @@ impl Problem {
             self,
             Self::NotUnderstood | Self::NotFound | Self::UnsupportedBody | Self::TooLarge
         )
+    }
+
+    /// Whether the policy would not let the request pass, whoever sends it and whenever.
+    pub const fn is_verdict(self) -> bool {
+        matches!(self, Self::CostNotPredictable | Self::NotClassified)
     }
 
     pub fn by_name(name: &str) -> Option<Self> {

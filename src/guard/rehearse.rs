@@ -1,14 +1,15 @@
-//! What would become of a request, without sending it and without touching the books: for the
-//! `estimate` command and the policy's own tests.
+//! What would become of a request, without sending it and without touching the books: one document for
+//! dry runs, the callers' own estimates, the `estimate` command and the policy's own tests.
 
 use http::{HeaderMap, Method};
 use serde::Serialize;
+use serde_json::Value;
 
-use super::predict::{Predicted, predict};
 use super::refusal::Refusal;
+use super::weigh::{Weighed, weigh};
 use crate::cost::Line;
 use crate::planet::{Api, Asked, Target, classify};
-use crate::policy::{Call, Caller, Claim, Decision, Policy};
+use crate::policy::{Caller, Claim, Decision, Policy};
 use crate::units::{Amount, Amounts, Unit, UtcTime};
 
 /// A request that is not sent.
@@ -31,7 +32,10 @@ pub struct Report {
     pub estimate: Amounts,
     pub lines: Vec<Line>,
     pub budgets: Vec<BudgetReport>,
-    /// Why it would not pass, where no budget is the reason.
+    /// The nearest request that would pass, where one can be computed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suggestion: Option<Value>,
+    /// Why it would not pass, in the sentence that its sender would read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -60,6 +64,17 @@ pub fn rehearse(
     rehearsal: &Rehearsal<'_>,
     now: UtcTime,
 ) -> Result<Report, Refusal> {
+    let weighed = put_on_the_scales(policy, rehearsal, now)?;
+    let untouched: Vec<_> = weighed.claims.iter().map(|claim| claim.limit).collect();
+    Ok(weighed.report(policy, &untouched, now))
+}
+
+/// Understands a request that is not sent as one that is.
+pub(super) fn put_on_the_scales(
+    policy: &Policy,
+    rehearsal: &Rehearsal<'_>,
+    now: UtcTime,
+) -> Result<Weighed, Refusal> {
     let target = Target::parse(rehearsal.target)?;
     let Some((upstream, path)) = policy.upstream_for(target.path()) else {
         return Err(super::pipeline::nothing_here());
@@ -75,34 +90,10 @@ pub fn rehearse(
         body: rehearsal.body,
         deployment: upstream.deployment(),
     };
-    let predicted = predict(policy, &asked, now)?;
-    let call = Call {
-        api: route.api,
-        products: &predicted.reading.products,
-    };
-    let claims = policy.judge(&rehearsal.caller, call, &predicted.totals, now);
-    Ok(Report::of(route.api, predicted, &claims))
+    weigh(policy, &rehearsal.caller, &asked, now)
 }
 
 impl Report {
-    fn of(api: Api, predicted: Predicted, claims: &[Claim]) -> Self {
-        let budgets: Vec<BudgetReport> = claims.iter().map(BudgetReport::of).collect();
-        let short = budgets.iter().any(|budget| budget.short);
-        Self {
-            api,
-            decision: if short {
-                Decision::Reject
-            } else {
-                Decision::Forward
-            },
-            exact: predicted.estimate.is_exact(),
-            estimate: predicted.totals,
-            lines: predicted.estimate.lines,
-            budgets,
-            reason: None,
-        }
-    }
-
     /// A request that no budget had to judge.
     pub fn refused(refusal: &Refusal) -> Self {
         Self {
@@ -112,20 +103,28 @@ impl Report {
             estimate: Amounts::default(),
             lines: Vec::new(),
             budgets: Vec::new(),
+            suggestion: refusal.suggestion.clone(),
             reason: Some(refusal.detail.clone()),
         }
+    }
+
+    /// Turns the decision to what `refusal` says.
+    pub(super) fn refuse(&mut self, refusal: &Refusal) {
+        self.decision = Decision::Reject;
+        self.suggestion.clone_from(&refusal.suggestion);
+        self.reason = Some(refusal.detail.clone());
     }
 }
 
 impl BudgetReport {
-    fn of(claim: &Claim) -> Self {
+    pub(super) fn of(claim: &Claim, remaining: Option<Amount>) -> Self {
         Self {
             budget: claim.account.budget.to_string(),
             partition: claim.account.partition.to_string(),
             unit: claim.account.unit,
             needed: claim.amount,
-            remaining: claim.limit,
-            short: claim.enforced && claim.limit.is_some_and(|limit| claim.amount > limit),
+            remaining,
+            short: claim.enforced && remaining.is_some_and(|left| claim.amount > left),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod bad_input;
+mod callers;
 mod caps;
 mod config;
 mod harness;

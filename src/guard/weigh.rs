@@ -1,0 +1,117 @@
+//! What a request would take of which budgets, before it takes anything: the part that a real request
+//! and a rehearsal have in common.
+
+use http::StatusCode;
+
+use super::predict::{Predicted, predict};
+use super::refusal::Refusal;
+use super::rehearse::{BudgetReport, Report};
+use crate::cost;
+use crate::ledger::Breach;
+use crate::planet::{Api, Asked};
+use crate::policy::{BreachStatus, Budget, Call, Caller, Claim, Decision, Policy};
+use crate::units::{Amount, Amounts, UtcTime};
+
+/// A request that was priced and judged.
+pub(super) struct Weighed {
+    pub(super) api: Api,
+    pub(super) predicted: Predicted,
+    pub(super) claims: Vec<Claim>,
+}
+
+/// Prices a call and says what it must claim.
+pub(super) fn weigh(
+    policy: &Policy,
+    caller: &Caller,
+    asked: &Asked<'_>,
+    now: UtcTime,
+) -> Result<Weighed, Refusal> {
+    let predicted = predict(policy, asked, now)?;
+    let call = Call {
+        api: asked.route.api,
+        products: &predicted.reading.products,
+    };
+    let claims = policy.judge(caller, call, &predicted.totals, now);
+    Ok(Weighed {
+        api: asked.route.api,
+        predicted,
+        claims,
+    })
+}
+
+impl Weighed {
+    /// What would become of it where each claim's budget has as much left as `remaining` says.
+    pub(super) fn report(
+        self,
+        policy: &Policy,
+        remaining: &[Option<Amount>],
+        now: UtcTime,
+    ) -> Report {
+        let with_remaining = || self.claims.iter().zip(remaining.iter().copied());
+        let short: Vec<Breach> = with_remaining()
+            .filter_map(|(claim, left)| shortage(claim, left))
+            .collect();
+        let budgets = with_remaining()
+            .map(|(claim, left)| BudgetReport::of(claim, left))
+            .collect();
+        let mut report = Report {
+            api: self.api,
+            decision: Decision::Forward,
+            exact: self.predicted.estimate.is_exact(),
+            estimate: self.predicted.totals.clone(),
+            lines: Vec::new(),
+            budgets,
+            suggestion: None,
+            reason: None,
+        };
+        if !short.is_empty() {
+            report.refuse(&over_budget(policy, &self.predicted, short, now));
+        }
+        report.lines = self.predicted.estimate.lines;
+        report
+    }
+}
+
+fn shortage(claim: &Claim, left: Option<Amount>) -> Option<Breach> {
+    let (limit, remaining) = claim.limit.filter(|_| claim.enforced).zip(left)?;
+    (claim.amount > remaining).then(|| Breach {
+        account: claim.account.clone(),
+        needed: claim.amount,
+        remaining,
+        limit,
+    })
+}
+
+/// The refusal of budgets that are short: in the way the first of them wants to be answered with, and
+/// with the nearest request that all of them would let pass.
+pub(super) fn over_budget(
+    policy: &Policy,
+    predicted: &Predicted,
+    breaches: Vec<Breach>,
+    now: UtcTime,
+) -> Refusal {
+    let short = breaches
+        .first()
+        .and_then(|breach| policy.budget(&breach.account.budget));
+    let status = match short.map(Budget::status).unwrap_or_default() {
+        BreachStatus::Forbidden => StatusCode::FORBIDDEN,
+        BreachStatus::PaymentRequired => StatusCode::PAYMENT_REQUIRED,
+        BreachStatus::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
+    };
+    let mut left = Amounts::default();
+    for breach in &breaches {
+        let unit = breach.account.unit;
+        let least = left
+            .get(unit)
+            .map_or(breach.remaining, |left| left.min(breach.remaining));
+        left.set(unit, least);
+    }
+    let ask = &predicted.reading.ask;
+    let nearest = cost::suggest(ask, policy.prices(), policy.plan(), now, &left);
+    let mut hints: Vec<String> = nearest.iter().map(ToString::to_string).collect();
+    hints.extend(cost::hints(ask).into_iter().map(ToOwned::to_owned));
+    Refusal {
+        suggestion: nearest.and_then(|nearest| serde_json::to_value(nearest).ok()),
+        ..Refusal::over_budget(predicted.totals.clone(), breaches, status, &hints)
+    }
+}
