@@ -14,7 +14,7 @@ use tracing::info;
 use crate::admin::Admin;
 use crate::clock::Clock;
 use crate::front::{self, CutOff, Limits, Listener, TlsError, respond};
-use crate::guard::{Guard, PlaceError, Places, Relay};
+use crate::guard::{Guard, PlaceError, Places, Relay, Resends};
 use crate::identity::{SecretError, Tokens};
 use crate::ledger::{Ledger, RequestId};
 use crate::policy::{Policy, Server, Tls};
@@ -93,7 +93,14 @@ pub async fn start(policy: Policy, clock: Arc<dyn Clock>) -> Result<Running, Boo
     let metrics = Arc::new(Metrics::new()?);
     metrics.count_policy_load(true);
     let places = Places::open(&policy)?;
+    let exchanges = Exchanges::default();
     let guard = Arc::new(Guard {
+        resends: Resends::new(
+            Arc::clone(&ledger),
+            Arc::clone(&clock),
+            exchanges.clone(),
+            policy.resend_window(),
+        ),
         tokens: Tokens::new(places.secrets())?,
         places,
         relay: Relay::new(&policy, &public_url)?,
@@ -101,7 +108,7 @@ pub async fn start(policy: Policy, clock: Arc<dyn Clock>) -> Result<Running, Boo
         clock: Arc::clone(&clock),
         metrics: Arc::clone(&metrics),
         pool: Pool::new(Trust::Platform)?,
-        exchanges: Exchanges::default(),
+        exchanges,
         own: vec![authority(&public_url)?],
         policy: Arc::clone(&policy),
     });

@@ -40,9 +40,6 @@ impl Guard {
             estimate: Some(report.estimate.clone()),
             ..Notes::new(case.request)
         };
-        Answer {
-            reply: Reply::document(&report),
-            notes,
-        }
+        Answer::new(Reply::document(&report), notes)
     }
 }

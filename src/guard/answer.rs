@@ -3,6 +3,8 @@
 use http::Response;
 use serde::Serialize;
 
+use super::resent::Delivery;
+use super::wishes::Wishes;
 use super::{Refusal, TokenRefusal};
 use crate::identity::Issued;
 use crate::ledger::{RequestId, Standing};
@@ -13,6 +15,33 @@ use crate::upstream::Body;
 pub struct Answer {
     pub reply: Reply,
     pub notes: Notes,
+    /// Of an answer that is kept until it has reached its client.
+    pub(super) delivery: Option<Delivery>,
+}
+
+impl Answer {
+    pub(super) const fn new(reply: Reply, notes: Notes) -> Self {
+        Self {
+            reply,
+            notes,
+            delivery: None,
+        }
+    }
+
+    /// From here on the client's own connection has it. Under an Idempotency-Key it stays kept all the
+    /// same: with that a client says that more of the same will be the same.
+    pub(super) fn hand_on(mut self, wishes: &Wishes) -> Self {
+        if wishes.idempotency_key.is_some() {
+            return self;
+        }
+        if let (Reply::Forwarded(response), Some(delivery)) =
+            (&mut self.reply, self.delivery.take())
+        {
+            let body = std::mem::take(response.body_mut());
+            *response.body_mut() = delivery.watch(body);
+        }
+        self
+    }
 }
 
 pub enum Reply {

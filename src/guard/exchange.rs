@@ -13,6 +13,7 @@ use super::pipeline::Guard;
 use super::places::Place;
 use super::predict::Predicted;
 use super::refusal::{Problem, Refusal};
+use super::resent::{Ending, Turn};
 use super::settle::{Heard, Terms};
 use crate::clock::Stopwatch;
 use crate::identity::Presented;
@@ -33,6 +34,7 @@ pub(super) struct Exchange {
     /// What is to be held; `None` where there is nothing.
     pub(super) holding: Option<NewReservation>,
     pub(super) predicted: Predicted,
+    pub(super) turn: Option<Turn>,
     pub(super) reservation: Option<Reservation>,
     pub(super) standings: Vec<Standing>,
     pub(super) team: Arc<str>,
@@ -66,6 +68,7 @@ impl Exchange {
                 .count_answer(self.route.api, response.status(), waited);
         }
         let outcome = self.outcome(&sent);
+        let (turn, ending) = (self.turn.take(), ending(&outcome, &sent));
         let charge = charged(&outcome);
         self.book(outcome).await;
         let answer = match sent {
@@ -75,7 +78,10 @@ impl Exchange {
         guard
             .metrics
             .observe_overhead(own_time.elapsed().saturating_sub(waited));
-        answer
+        match turn {
+            Some(turn) => turn.end(ending, answer).await,
+            None => answer,
+        }
     }
 
     fn outcome(&self, sent: &Result<Response<Body>, SendError>) -> Outcome {
@@ -187,7 +193,19 @@ impl Exchange {
             charge,
             standings: self.standings,
         };
-        Answer { reply, notes }
+        Answer::new(reply, notes)
+    }
+}
+
+/// What those who send the same again must know of it.
+fn ending(outcome: &Outcome, sent: &Result<Response<Body>, SendError>) -> Ending {
+    let succeeded = sent
+        .as_ref()
+        .is_ok_and(|response| response.status().is_success());
+    match outcome {
+        Outcome::Unknown { .. } => Ending::Unknown,
+        Outcome::Settled(_) if succeeded => Ending::TookEffect,
+        Outcome::Settled(_) | Outcome::Voided => Ending::Nothing,
     }
 }
 

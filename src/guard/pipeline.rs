@@ -18,6 +18,8 @@ use super::predict::Predicted;
 use super::refusal::{Problem, Refusal};
 use super::rehearse::Report;
 use super::relay::Relay;
+use super::repeat::Passage;
+use super::resent::{Resends, Turn, fingerprint};
 use super::settle::Terms;
 use super::weigh::{Weighed, over_budget, weigh};
 use super::wishes::Wishes;
@@ -42,6 +44,7 @@ pub struct Guard {
     pub metrics: Arc<Metrics>,
     pub pool: Pool,
     pub exchanges: Exchanges,
+    pub resends: Arc<Resends>,
     /// The authorities by which clients know the guard.
     pub own: Vec<Authority>,
 }
@@ -118,6 +121,20 @@ impl Guard {
             return Ok(self.tell(report, case));
         }
         case.wishes.allow(&weighed.predicted)?;
+        let create = route.operation.is_create().then(|| {
+            fingerprint(
+                &caller,
+                &presented,
+                &case.wishes,
+                &head.method,
+                &origin_form,
+                &text,
+            )
+        });
+        let turn = match self.in_turn(create, case).await? {
+            Passage::First(turn) => turn,
+            Passage::Answered(answer) => return Ok(answer.hand_on(&case.wishes)),
+        };
         let Weighed {
             predicted, claims, ..
         } = weighed;
@@ -133,8 +150,9 @@ impl Guard {
             presented,
             route,
             terms,
-            holding: holding(case, &caller, &predicted, claims),
+            holding: holding(case, &caller, &predicted, claims, turn.as_ref()),
             predicted,
+            turn,
             reservation: None,
             standings: Vec::new(),
             team: caller.team,
@@ -142,7 +160,8 @@ impl Guard {
             dialect: case.dialect,
             own_time: case.own_time,
         };
-        self.exchanges.detach(exchange.run()).await
+        let answer = self.exchanges.detach(exchange.run()).await?;
+        Ok(answer.hand_on(&case.wishes))
     }
 
     /// The body twice where it must be understood, as bytes and as what goes on; else it streams unread.
@@ -203,21 +222,20 @@ impl Guard {
             standings: refusal.breaches.iter().map(Standing::from).collect(),
             ..Notes::new(case.request)
         };
-        Answer {
-            reply: Reply::Refused(refusal, case.dialect),
-            notes,
-        }
+        Answer::new(Reply::Refused(refusal, case.dialect), notes)
     }
 }
 
-/// What the books will keep of a request; `None` where no budget counts it and it costs nothing.
+/// What the books will keep of a request; `None` where no budget counts it, it costs nothing and creates
+/// nothing.
 fn holding(
     case: &Case,
     caller: &Caller,
     predicted: &Predicted,
     claims: Vec<Claim>,
+    turn: Option<&Turn>,
 ) -> Option<NewReservation> {
-    if claims.is_empty() && predicted.totals.is_empty() {
+    if claims.is_empty() && predicted.totals.is_empty() && turn.is_none() {
         return None;
     }
     Some(NewReservation {
@@ -227,7 +245,7 @@ fn holding(
         api: case.api.name(),
         product: predicted.reading.products.first().cloned(),
         tag: case.wishes.tag.clone(),
-        fingerprint: None,
+        fingerprint: turn.map(Turn::fingerprint),
         predicted: predicted.totals.clone(),
         claims,
     })

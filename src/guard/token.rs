@@ -73,10 +73,7 @@ impl Guard {
             }
         }
         self.metrics.observe_overhead(case.own_time.elapsed());
-        Answer {
-            reply: Reply::Token(outcome),
-            notes: Notes::new(case.request),
-        }
+        Answer::new(Reply::Token(outcome), Notes::new(case.request))
     }
 
     async fn token(

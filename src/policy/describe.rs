@@ -292,7 +292,12 @@ fn write_rules(out: &mut String, policy: &Policy) -> fmt::Result {
     };
     writeln!(out, "\nrules")?;
     writeln!(out, "  a call that no rule knows {unclassified}")?;
-    writeln!(out, "  a call whose cost cannot be bounded {unpredictable}")
+    writeln!(out, "  a call whose cost cannot be bounded {unpredictable}")?;
+    let window = policy.resend_window();
+    writeln!(
+        out,
+        "  a create that is sent again within {window:?}, unanswered, is not forwarded twice"
+    )
 }
 
 fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
@@ -356,6 +361,7 @@ mod tests {
         rules
           a call that no rule knows is refused
           a call whose cost cannot be bounded is refused
+          a create that is sent again within 900s, unanswered, is not forwarded twice
 
         warnings
           ! any text passes for a key, and upstream 'tiles' is called with the guard's own credential

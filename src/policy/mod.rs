@@ -32,6 +32,7 @@ mod windows;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -65,6 +66,7 @@ pub struct Policy {
     budgets: Vec<Budget>,
     unclassified: Unclassified,
     unpredictable: Unpredictable,
+    resend_window: Duration,
     expectations: Vec<Expectation>,
 }
 
@@ -162,6 +164,11 @@ impl Policy {
 
     pub const fn unpredictable(&self) -> Unpredictable {
         self.unpredictable
+    }
+
+    /// How long an identical create is taken for the same one sent again.
+    pub const fn resend_window(&self) -> Duration {
+        self.resend_window
     }
 
     /// The admin's own tests, `[[tests]]`.

@@ -33,7 +33,6 @@ const NOT_YET: &[(&str, Value)] = &[
     ("policy.meter_egress", Value::True),
     ("policy.live_estimates", Value::True),
     ("policy.max_backfill", Value::Any),
-    ("policy.resend_window", Value::Any),
     ("policy.safety_margin", Value::Any),
 ];
 
@@ -132,11 +131,6 @@ mod tests {
                 "[policy]\nmax_backfill = \"90d\"",
                 "\"90d\"",
                 "policy.max_backfill is",
-            ),
-            (
-                "[policy]\nresend_window = \"15m\"",
-                "\"15m\"",
-                "policy.resend_window is",
             ),
             (
                 "[policy]\nsafety_margin = 1.0",

@@ -1,12 +1,17 @@
 //! From the text of a policy file to a [`Policy`]: syntax, keys, values, and then what they say of each
 //! other.
 
+use std::time::Duration;
+
 use toml::de::DeTable;
 
 use super::fault::{Fault, Path, Source};
 use super::raw::{RawPolicy, RawRules};
 use super::{Policy, PolicyError, budget_rules, expectation, not_yet, people, server, upstreams};
 use crate::cost::Plan;
+
+/// An SDK that meets nothing but time-outs sends its last copy some 14 minutes after the first.
+const RESEND_WINDOW: Duration = Duration::from_mins(15);
 
 pub(super) fn parse(text: &str, file: &str) -> Result<Policy, PolicyError> {
     let source = Source { file, text };
@@ -36,6 +41,7 @@ impl TryFrom<RawPolicy> for Policy {
                 RawRules {
                     unclassified,
                     unpredictable,
+                    resend_window,
                     meter_egress: _,
                     live_estimates: _,
                 },
@@ -59,6 +65,7 @@ impl TryFrom<RawPolicy> for Policy {
             budgets,
             unclassified,
             unpredictable,
+            resend_window: resend_window.map_or(RESEND_WINDOW, |span| span.0),
         })
     }
 }
@@ -160,7 +167,10 @@ mod tests {
 
     #[test]
     fn prices_and_rules_are_what_the_file_says() {
-        let policy = policy("[prices]\nclip = 0.5\n[policy]\nunclassified = \"allow-reads\"");
+        let policy = policy(
+            "[prices]\nclip = 0.5\n[policy]\nunclassified = \"allow-reads\"\nresend_window = \"90s\"",
+        );
+        assert_eq!(policy.resend_window(), Duration::from_secs(90));
         assert_eq!(policy.prices().clip.micros(), 500_000);
         assert_eq!(policy.prices().merge.micros(), 10_000_000);
         assert_eq!(
@@ -176,6 +186,7 @@ mod tests {
         assert_eq!(*example.plan(), Plan::default());
         assert_eq!(example.server(), policy("").server());
         assert_eq!(example.store(), policy("").store());
+        assert_eq!(example.resend_window(), policy("").resend_window());
     }
 
     #[test]

@@ -170,6 +170,7 @@ pub(super) struct RawRules {
     pub(super) unclassified: Unclassified,
     #[serde(default)]
     pub(super) unpredictable: Unpredictable,
+    pub(super) resend_window: Option<Span>,
     #[expect(dead_code, reason = "`false` is all that `not_yet` lets through")]
     #[serde(default)]
     pub(super) meter_egress: bool,

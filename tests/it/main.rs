@@ -7,5 +7,6 @@ mod caps;
 mod config;
 mod harness;
 mod operators;
+mod resent;
 mod sdk;
 mod tokens;

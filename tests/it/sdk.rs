@@ -21,7 +21,12 @@ window = "year"
 "#;
 
 /// Runs a story of `tests/sdk` in the SDKs' own Python and reads the JSON that it prints.
-async fn tell(file: &'static str, story: &'static str, base: String, key: &'static str) -> Value {
+pub(crate) async fn tell(
+    file: &'static str,
+    story: &'static str,
+    base: String,
+    key: &'static str,
+) -> Value {
     let python = std::env::var("QUOTA_GUARD_TEST_PYTHON").expect(
         "QUOTA_GUARD_TEST_PYTHON names a Python with the SDKs of tests/sdk/requirements.txt; \
          tests/run sets both up",

@@ -96,6 +96,27 @@ def ten_years(guard, key):
     return {"exception": None}
 
 
+def resent(guard, key):
+    """Orders through a network that loses the first answer: what the SDK does about it, by itself."""
+    sent = 0
+
+    async def count(request):
+        nonlocal sent
+        sent += request.method == "POST"
+
+    request = {"name": "farm", "products": [{
+        "item_ids": ["20260601_101500_11_24f1"], "item_type": "PSScene",
+        "product_bundle": "analytic_8b_sr_udm2"}]}
+
+    async def run():
+        async with Session(auth=Auth.from_key(key)) as session:
+            session._client.event_hooks["request"].append(count)
+            created = await OrdersClient(session, base_url=f"{guard}/compute/ops").create_order(request)
+            return {"id": created["id"], "sent": sent}
+
+    return asyncio.run(run())
+
+
 def refused(guard, key):
     """What a caller sees whose key is wrong."""
     try:
