@@ -84,8 +84,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// # Errors
-    /// Only when two metrics share a name.
+    /// Fails only when two metrics share a name.
     pub fn new() -> Result<Self, prometheus::Error> {
         let m = Maker {
             registry: Registry::new(),
@@ -208,9 +207,6 @@ impl Metrics {
     }
 
     /// Everything in the text format of Prometheus, with the budgets as the ledger has them now.
-    ///
-    /// # Errors
-    /// When a metric cannot be encoded.
     pub fn render(&self, budgets: &[BudgetReading]) -> Result<String, prometheus::Error> {
         for family in &self.budgets {
             family.reset();
@@ -331,9 +327,6 @@ pub enum LogFormat {
 }
 
 /// Starts logging to standard error; `RUST_LOG` sets the level, `level` holds without it.
-///
-/// # Errors
-/// When logging was started before.
 pub fn start_logging(
     format: LogFormat,
     level: &str,

@@ -3,6 +3,7 @@
 //! Every wait for a client has an end, and beyond `max_connections` new ones wait in the system's
 //! backlog. What a request means is nobody's business here.
 
+mod annotate;
 mod connection;
 mod layers;
 mod patience;

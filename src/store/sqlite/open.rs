@@ -36,7 +36,9 @@ pub(super) async fn open(path: &Path, now: UtcTime) -> Result<Opened, OpenError>
         .await
         .map_err(|cause| not_ours(path, cause))?;
     prove_ours(&mut writer, path).await?;
-    let migrated = sqlx::migrate!("migrations/sqlite").run(&mut writer).await;
+    let migrated = sqlx::migrate!("src/store/migrations/sqlite")
+        .run(&mut writer)
+        .await;
     migrated.map_err(|error| not_migrated(path, error))?;
     let found_in_doubt = doubt_what_is_held(&mut writer, now).await.map_err(failed)?;
     if found_in_doubt > 0 {
