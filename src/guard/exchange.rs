@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use tracing::{error, info, warn};
 
 use super::answer::{Answer, Dialect, Notes, Reply};
@@ -16,7 +16,7 @@ use super::refusal::{Problem, Refusal};
 use super::resent::{Ending, Turn};
 use super::settle::{Heard, Terms};
 use crate::clock::Stopwatch;
-use crate::identity::Presented;
+use crate::identity::{self, Presented};
 use crate::ledger::{ChargeSource, NewReservation, Outcome, RequestId, Reservation, Standing};
 use crate::planet::{Route, answer};
 use crate::telemetry::Decision;
@@ -57,10 +57,9 @@ impl Exchange {
         guard
             .metrics
             .count_predicted(self.route.api, &self.team, &self.predicted.totals);
-        let request = std::mem::take(&mut self.request);
         let limits = SendLimits::answer_within(guard.policy.server().limits.upstream_timeout);
         let upstream_time = Stopwatch::start();
-        let sent = guard.pool.send(request, limits).await;
+        let sent = self.forward(limits).await;
         let waited = upstream_time.elapsed();
         if let Ok(response) = &sent {
             guard
@@ -82,6 +81,28 @@ impl Exchange {
             Some(turn) => turn.end(ending, answer).await,
             None => answer,
         }
+    }
+
+    /// Sends the request with the credential that upstream wants. A token that upstream does not take is
+    /// not used again; the request is not sent again, since a create must not be.
+    async fn forward(&mut self, limits: SendLimits) -> Result<Response<Body>, SendError> {
+        let mut request = std::mem::take(&mut self.request);
+        let pool = &self.guard.pool;
+        let Some(login) = self.place.login() else {
+            return pool.send(request, limits).await;
+        };
+        let no_token = |cause: Box<dyn std::error::Error + Send + Sync>| SendError::NoToken {
+            host: login.host().to_owned(),
+            cause,
+        };
+        let token = login.token(pool, self.guard.clock.now()).await;
+        let token = token.map_err(|cause| no_token(cause.into()))?;
+        identity::bear(&token, request.headers_mut()).map_err(|cause| no_token(cause.into()))?;
+        let answer = pool.send(request, limits).await?;
+        if answer.status() == StatusCode::UNAUTHORIZED {
+            login.forget(&token);
+        }
+        Ok(answer)
     }
 
     fn outcome(&self, sent: &Result<Response<Body>, SendError>) -> Outcome {
@@ -168,7 +189,7 @@ impl Exchange {
             .count_request(self.route.api, &self.team, Decision::Error);
         warn!(api = %self.route.api, error = cause as &dyn std::error::Error, "no answer from upstream");
         let refusal = match cause {
-            SendError::NeverLeft { .. } => Refusal::new(
+            SendError::NeverLeft { .. } | SendError::NoToken { .. } => Refusal::new(
                 Problem::UpstreamUnreachable,
                 format!(
                     "{cause}. Nothing was sent and nothing was charged; try again in a moment."

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use http::Request;
 use http::header::ACCEPT_ENCODING;
 use http::request::Parts;
+use url::Url;
 
 use super::answer::Dialect;
 use super::refusal::{Problem, Refusal};
 use crate::identity::{self, Presented, Secret, SecretError};
 use crate::planet::{Api, Operation, Query, Route, UpstreamKind};
 use crate::policy::{Credential, Policy, Upstream};
-use crate::upstream::{Base, Body, HiddenKey, TargetError};
+use crate::upstream::{Base, Body, HiddenKey, Login, TargetError};
 
 /// All upstreams of a policy, with their secrets read.
 #[derive(Debug)]
@@ -22,8 +23,20 @@ pub struct Places(Vec<Arc<Place>>);
 pub(super) struct Place {
     pub(super) upstream: Arc<Upstream>,
     base: Base,
-    /// What replaces the caller's credential; `None`: the caller's own goes on.
-    secret: Option<Secret>,
+    access: Access,
+}
+
+/// Who upstream is told is calling.
+#[derive(Debug)]
+enum Access {
+    /// The caller, by whatever it brought.
+    Callers,
+    Key(Secret),
+    /// A client of the guard's own; a token is put in when the request is sent.
+    Client {
+        secret: Secret,
+        login: Arc<Login>,
+    },
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +47,8 @@ pub enum PlaceError {
         #[source]
         cause: SecretError,
     },
+    #[error("the token_url of upstream '{upstream}' cannot be asked: {url}")]
+    TokenUrl { upstream: Arc<str>, url: Url },
     #[error("the upstream '{upstream}' has no usable address")]
     Address {
         upstream: Arc<str>,
@@ -56,7 +71,10 @@ impl Places {
 
     /// Every credential of the guard's own, in the order of the mounts.
     pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
-        self.0.iter().filter_map(|place| place.secret.as_ref())
+        self.0.iter().filter_map(|place| match &place.access {
+            Access::Callers => None,
+            Access::Key(secret) | Access::Client { secret, .. } => Some(secret),
+        })
     }
 
     /// The place that a canonical path leads to, and the path behind its mount.
@@ -70,14 +88,32 @@ impl Places {
 impl Place {
     fn open(upstream: &Arc<Upstream>) -> Result<Self, PlaceError> {
         let name = || Arc::clone(upstream.name());
-        let secret = match upstream.credential() {
-            Credential::PassThrough => None,
-            Credential::ApiKey(source) => {
-                let secret = Secret::read(source);
-                Some(secret.map_err(|cause| PlaceError::Secret {
-                    upstream: name(),
-                    cause,
-                })?)
+        let read = |source| {
+            Secret::read(source).map_err(|cause| PlaceError::Secret {
+                upstream: name(),
+                cause,
+            })
+        };
+        let access = match upstream.credential() {
+            Credential::PassThrough => Access::Callers,
+            Credential::ApiKey(source) => Access::Key(read(source)?),
+            Credential::Client {
+                id,
+                secret,
+                token_url,
+            } => {
+                let (id, secret) = (read(id)?, read(secret)?);
+                let endpoint = token_url
+                    .as_str()
+                    .parse()
+                    .map_err(|_| PlaceError::TokenUrl {
+                        upstream: name(),
+                        url: token_url.clone(),
+                    })?;
+                let audience =
+                    (upstream.kind() == UpstreamKind::Planet).then(|| upstream.url().as_str());
+                let login = Arc::new(Login::new(endpoint, &id, &secret, audience));
+                Access::Client { secret, login }
             }
         };
         let base = upstream.url().as_str().parse();
@@ -88,7 +124,7 @@ impl Place {
         Ok(Self {
             upstream: Arc::clone(upstream),
             base,
-            secret,
+            access,
         })
     }
 
@@ -109,11 +145,20 @@ impl Place {
 
     /// The key of Planet's that must not reach the caller, and the caller's own that stands for it.
     pub(super) fn hidden_key(&self, presented: &Presented) -> Option<HiddenKey> {
-        let secret = self.secret.as_ref()?;
-        Some(HiddenKey::new(
-            Some(secret.expose()),
-            Some(presented.expose()),
-        ))
+        let planets = match &self.access {
+            Access::Callers => return None,
+            Access::Key(secret) => Some(secret.expose()),
+            Access::Client { .. } => None,
+        };
+        Some(HiddenKey::new(planets, Some(presented.expose())))
+    }
+
+    /// Where a token is to be had, if upstream wants one of the guard's own.
+    pub(super) fn login(&self) -> Option<&Arc<Login>> {
+        match &self.access {
+            Access::Client { login, .. } => Some(login),
+            Access::Callers | Access::Key(_) => None,
+        }
     }
 
     /// The request as upstream gets it: our address for theirs, and the right credential.
@@ -127,9 +172,10 @@ impl Place {
     ) -> Result<Request<Body>, Refusal> {
         let unsendable =
             |cause: &dyn std::fmt::Display| Refusal::new(Problem::NotUnderstood, cause.to_string());
-        let query = match &self.secret {
-            None => query.raw().map(ToOwned::to_owned),
-            Some(secret) => {
+        let query = match &self.access {
+            Access::Callers => query.raw().map(ToOwned::to_owned),
+            Access::Client { .. } => identity::strip(&mut head.headers, query.raw()),
+            Access::Key(secret) => {
                 let rest = identity::strip(&mut head.headers, query.raw());
                 identity::inject(self.upstream.kind(), secret, &mut head.headers, rest)
                     .map_err(|cause| unsendable(&cause))?

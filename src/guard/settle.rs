@@ -25,7 +25,7 @@ impl Terms {
     pub(super) fn outcome(&self, heard: Heard<'_>) -> Outcome {
         let operation = self.operation;
         match heard {
-            Err(SendError::NeverLeft { .. }) => Outcome::Voided,
+            Err(SendError::NeverLeft { .. } | SendError::NoToken { .. }) => Outcome::Voided,
             Err(_) if operation.is_free() => self.as_predicted(),
             Err(error) => Outcome::Unknown {
                 why: error.to_string(),
@@ -158,12 +158,17 @@ mod tests {
             host: "h".into(),
             cause: "refused".into(),
         };
+        let no_token = SendError::NoToken {
+            host: "h".into(),
+            cause: "refused".into(),
+        };
         let silent = SendError::Unanswered {
             host: "h".into(),
             waited: Duration::from_secs(1),
         };
         let after = |operation, error| terms(operation).outcome(Err(error));
         assert_eq!(after(Operation::Process, &never), Outcome::Voided);
+        assert_eq!(after(Operation::CreateOrder, &no_token), Outcome::Voided);
         assert!(matches!(
             after(Operation::Process, &silent),
             Outcome::Unknown { .. }

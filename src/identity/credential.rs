@@ -42,6 +42,14 @@ pub fn inject(
     Ok(query)
 }
 
+/// Puts a token where every kind of upstream looks for it.
+pub fn bear(token: &Secret, headers: &mut HeaderMap) -> Result<(), InvalidHeaderValue> {
+    let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose()))?;
+    value.set_sensitive(true);
+    headers.insert(AUTHORIZATION, value);
+    Ok(())
+}
+
 fn is_key_pair(pair: &str) -> bool {
     form_urlencoded::parse(pair.as_bytes()).any(|(name, _)| is_query_key(&name))
 }
@@ -74,6 +82,15 @@ mod tests {
         }
         assert_eq!(headers.len(), 1);
         assert!(headers.contains_key("accept"));
+    }
+
+    #[test]
+    fn a_token_takes_the_place_of_what_was_there() {
+        let mut headers = carrying("api-key K");
+        bear(&Secret::from_text("T").unwrap(), &mut headers).unwrap();
+        let values: Vec<_> = headers.get_all(AUTHORIZATION).iter().collect();
+        assert_eq!(values, ["Bearer T"]);
+        assert!(values[0].is_sensitive());
     }
 
     #[test]

@@ -94,6 +94,9 @@ fn credential(upstream: &Upstream) -> String {
     match upstream.credential() {
         Credential::PassThrough => "the caller's own credential".into(),
         Credential::ApiKey(source) => format!("the API key in {source}"),
+        Credential::Client { id, token_url, .. } => {
+            format!("tokens that {token_url} gives the client in {id}")
+        }
     }
 }
 

@@ -25,9 +25,6 @@ const NOT_YET: &[(&str, Value)] = &[
     ("server.tls.client_ca", Value::Any),
     ("store.url", Value::StartsWith("postgres:")),
     ("store.url", Value::StartsWith("postgresql:")),
-    ("upstreams.*.credential.client_id", Value::Any),
-    ("upstreams.*.credential.client_secret", Value::Any),
-    ("upstreams.*.credential.token_url", Value::Any),
     ("upstreams.*.download_hosts", Value::Any),
     ("budgets.*.on_breach", Value::Word("hold")),
     ("policy.meter_egress", Value::True),
@@ -143,18 +140,11 @@ mod tests {
     #[test]
     fn of_some_keys_only_one_value_is_refused() {
         let budget = "[[budgets]]\nname = \"b\"\nunit = \"pu\"\nlimit = 1\nwindow = \"day\"\n";
-        let oauth = "[upstreams.sentinel-hub]\nurl = \"https://a\"\nmount = \"/s\"\n\
-                     credential = { client_id = { env = \"I\" } }";
         assert_refused(&[
             (
                 "[store]\nurl = \"postgres://h/d\"",
                 "\"postgres://h/d\"",
                 "\"postgres:…\" is",
-            ),
-            (
-                oauth,
-                "{ env = \"I\" }",
-                "upstreams.credential.client_id is",
             ),
             (
                 &format!("{budget}on_breach = \"hold\""),

@@ -90,7 +90,10 @@ pub(super) struct RawUpstream {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawCredential {
-    pub(super) api_key: SecretSource,
+    pub(super) api_key: Option<SecretSource>,
+    pub(super) client_id: Option<SecretSource>,
+    pub(super) client_secret: Option<SecretSource>,
+    pub(super) token_url: Option<WebUrl>,
 }
 
 #[derive(Deserialize)]

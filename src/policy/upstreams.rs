@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use url::Url;
 
+use super::address::WebUrl;
 use super::either::WordOrTable;
 use super::fault::{Fault, Path};
 use super::raw::{RawCredential, RawUpstream};
@@ -33,6 +34,12 @@ pub enum Credential {
     PassThrough,
     /// The caller's is removed and this one put in.
     ApiKey(SecretSource),
+    /// The caller's is removed; a token that `token_url` gives this client is put in.
+    Client {
+        id: SecretSource,
+        secret: SecretSource,
+        token_url: Url,
+    },
 }
 
 /// Where a secret is to be found; boot reads it.
@@ -205,18 +212,49 @@ fn credential_for(
     written: Option<WordOrTable<PassThrough, RawCredential>>,
     here: &Path,
 ) -> Result<Credential, Fault> {
-    match written {
-        None | Some(WordOrTable::Word(PassThrough)) => Ok(Credential::PassThrough),
-        Some(WordOrTable::Table(RawCredential { .. })) if kind == UpstreamKind::SentinelHub => {
-            Err(Fault::new(
-                here.key("credential").key("api_key"),
-                "Sentinel Hub takes no API key",
-                "write credential = \"pass-through\": callers bring a token of their own",
-            ))
+    let here = here.key("credential");
+    let RawCredential {
+        api_key,
+        client_id,
+        client_secret,
+        token_url,
+    } = match written {
+        None | Some(WordOrTable::Word(PassThrough)) => return Ok(Credential::PassThrough),
+        Some(WordOrTable::Table(table)) => table,
+    };
+    let refuse = |key, message, rule| Err(Fault::new(here.key(key), message, rule));
+    match (api_key, client_id, client_secret, token_url) {
+        (Some(_), None, None, None) if kind == UpstreamKind::SentinelHub => {
+            refuse("api_key", "Sentinel Hub takes no API key", A_CLIENT)
         }
-        Some(WordOrTable::Table(RawCredential { api_key })) => Ok(Credential::ApiKey(api_key)),
+        (Some(api_key), None, None, None) => Ok(Credential::ApiKey(api_key)),
+        (Some(_), ..) => refuse(
+            "api_key",
+            "upstream is shown one credential",
+            AN_API_KEY_OR_A_CLIENT,
+        ),
+        (None, Some(_), Some(_), Some(_)) if kind == UpstreamKind::Tiles => refuse(
+            "client_id",
+            "tiles are asked for with an API key",
+            "write { api_key = { env = \"NAME\" } }",
+        ),
+        (None, Some(id), Some(secret), Some(WebUrl(token_url))) => Ok(Credential::Client {
+            id,
+            secret,
+            token_url,
+        }),
+        _ => Err(Fault::new(
+            here.clone(),
+            "this credential is not whole",
+            AN_API_KEY_OR_A_CLIENT,
+        )),
     }
 }
+
+const A_CLIENT: &str = "write { client_id = { env = … }, client_secret = { env = … }, token_url = \"…\" }, or \
+    \"pass-through\": callers bring a token of their own";
+const AN_API_KEY_OR_A_CLIENT: &str =
+    "write { api_key = { env = \"NAME\" } }, or client_id, client_secret and token_url together";
 
 fn origin(url: &Url, here: &Path) -> Result<url::Origin, Fault> {
     if url.path() == "/" {
@@ -272,6 +310,19 @@ mod tests {
         assert_eq!(
             read("{ api_key = { env = \"K\" } }"),
             Credential::ApiKey(SecretSource::Env("K".into()))
+        );
+        let client = "{ client_id = { env = \"I\" }, client_secret = { file = \"s\" }, token_url = \"https://t/x\" }";
+        let hub = upstream(
+            "sentinel-hub",
+            &format!("mount = \"/s\"\ncredential = {client}"),
+        );
+        assert_eq!(
+            *policy(&hub).upstreams()[0].credential(),
+            Credential::Client {
+                id: SecretSource::Env("I".into()),
+                secret: SecretSource::File("s".into()),
+                token_url: "https://t/x".parse().unwrap(),
+            }
         );
         assert_eq!(
             read("{ api_key = { file = \"k\" } }"),
@@ -347,6 +398,31 @@ mod tests {
                 &tiles("also_known_as = [\"https://a\", \"https://a:443\"]"),
                 "\"https://a:443\"",
                 "listed already",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn a_client_is_whole_and_of_a_kind_that_knows_clients() {
+        let tiles = |rest: &str| upstream("tiles", &format!("mount = \"/t\"\n{rest}"));
+        let hub = |rest: &str| upstream("sentinel-hub", &format!("mount = \"/s\"\n{rest}"));
+        assert_refused(&[
+            (
+                &hub("credential = { client_id = { env = \"I\" } }"),
+                "{ client_id = { env = \"I\" } }",
+                "not whole",
+            ),
+            (
+                &hub("credential = { api_key = { env = \"K\" }, client_id = { env = \"I\" } }"),
+                "{ env = \"K\" }",
+                "one credential",
+            ),
+            (
+                &tiles(
+                    "credential = { client_id = { env = \"I\" }, client_secret = { env = \"S\" }, token_url = \"https://t\" }",
+                ),
+                "{ env = \"I\" }",
+                "with an API key",
             ),
         ]);
     }

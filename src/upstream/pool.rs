@@ -84,6 +84,13 @@ pub enum SendError {
         #[source]
         cause: Cause,
     },
+    /// Not one byte was sent either: upstream could not be shown who calls.
+    #[error("no access token could be had from {host}")]
+    NoToken {
+        host: String,
+        #[source]
+        cause: Cause,
+    },
     /// It may have been acted on: the outcome is unknown.
     #[error("{host} did not answer within {waited:?}")]
     Unanswered { host: String, waited: Duration },

@@ -124,6 +124,8 @@ impl Guard {
             .args(["serve", "--config"])
             .arg(policy)
             .env("TEST_PLANET_KEY", UPSTREAM_KEY)
+            .env("TEST_CLIENT_ID", "client-of-the-guard")
+            .env("TEST_CLIENT_SECRET", UPSTREAM_KEY)
             .env("RUST_LOG", "warn")
             .stdout(Stdio::piped())
             .spawn()

@@ -6,6 +6,7 @@ mod callers;
 mod caps;
 mod config;
 mod harness;
+mod login;
 mod operators;
 mod resent;
 mod sdk;
