@@ -1,5 +1,7 @@
 //! Answers become HTTP: the only place that knows how a refusal looks on the wire.
 
+use std::time::Duration;
+
 use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Request, Response, StatusCode};
 use serde::Serialize;
@@ -7,7 +9,7 @@ use serde_json::Value;
 
 use super::annotate::{annotate, seconds_until};
 use super::token;
-use crate::guard::{Answer, Dialect, Notes, Problem, Refusal, Reply};
+use crate::guard::{Answer, Dialect, Notes, Problem, Refusal, Reply, RetryUnit};
 use crate::ledger::Breach;
 use crate::units::{Amount, Amounts, Unit, UtcTime};
 use crate::upstream::{Body, full};
@@ -15,7 +17,7 @@ use crate::upstream::{Body, full};
 /// Where each problem type is explained.
 const PROBLEMS: &str = "/quota-guard/v1/problems/";
 /// How much longer a client should wait when the guard's store is away.
-const RETRY_STORE_SECONDS: i64 = 30;
+const RETRY_STORE: Duration = Duration::from_secs(30);
 
 /// The HTTP form of an answer, with the headers that every guarded answer carries.
 pub fn respond(answer: Answer, public_url: &str, now: UtcTime) -> Response<Body> {
@@ -63,8 +65,8 @@ fn refuse(
         }
     };
     let headers = response.headers_mut();
-    if let Some(seconds) = retry_after(refusal, now) {
-        headers.insert(RETRY_AFTER, seconds.into());
+    if let Some(wait) = retry_after(refusal, now) {
+        headers.insert(RETRY_AFTER, in_unit(wait, notes.retry_unit).into());
     }
     if refusal.status == StatusCode::UNAUTHORIZED {
         headers.insert(
@@ -75,13 +77,29 @@ fn refuse(
     response
 }
 
-/// A promise only where waiting helps: when the window begins anew, or when the store may be back.
-fn retry_after(refusal: &Refusal, now: UtcTime) -> Option<i64> {
+/// A promise only where waiting helps: when the pace allows it, when the window begins anew, or when the
+/// store may be back.
+fn retry_after(refusal: &Refusal, now: UtcTime) -> Option<Duration> {
+    let until = |end| Duration::from_secs(seconds_until(end, now).unsigned_abs());
     match refusal.status {
-        StatusCode::TOO_MANY_REQUESTS => refusal.resets_at().map(|end| seconds_until(end, now)),
-        StatusCode::SERVICE_UNAVAILABLE => Some(RETRY_STORE_SECONDS),
+        StatusCode::TOO_MANY_REQUESTS => refusal
+            .retry_after
+            .or_else(|| refusal.resets_at().map(until)),
+        StatusCode::SERVICE_UNAVAILABLE => Some(RETRY_STORE),
         _ => None,
     }
+}
+
+/// Whole units, rounded up: who comes back on the minute is not early.
+fn in_unit(wait: Duration, unit: RetryUnit) -> u64 {
+    let per_second = match unit {
+        RetryUnit::Seconds => 1,
+        RetryUnit::Milliseconds => 1000,
+    };
+    let units = (wait.as_nanos() * per_second)
+        .div_ceil(1_000_000_000)
+        .max(1);
+    u64::try_from(units).unwrap_or(u64::MAX)
 }
 
 /// RFC 9457, with the members that the SDKs print: `message` first, since the Planet SDK shows the body
@@ -143,7 +161,7 @@ impl<'a> ProblemDocument<'a> {
             request: notes.request.to_string(),
             estimate: refusal.estimate.as_ref(),
             breaches: refusal.breaches.iter().map(BreachDocument::of).collect(),
-            suggestion: refusal.suggestion.as_ref(),
+            suggestion: refusal.suggestion.as_deref(),
             error: ErrorDocument {
                 status,
                 reason: refusal.status.canonical_reason().unwrap_or("Refused"),
@@ -291,8 +309,12 @@ mod tests {
             |status| Refusal::over_budget(Amounts::default(), vec![breach.clone()], status, &[]);
         assert_eq!(
             retry_after(&refuse(StatusCode::TOO_MANY_REQUESTS), now),
-            Some(3600)
+            Some(Duration::from_hours(1))
         );
         assert_eq!(retry_after(&refuse(StatusCode::FORBIDDEN), now), None);
+        let wait = Duration::from_micros(1_500_001);
+        assert_eq!(in_unit(wait, RetryUnit::Seconds), 2);
+        assert_eq!(in_unit(wait, RetryUnit::Milliseconds), 1501);
+        assert_eq!(in_unit(Duration::ZERO, RetryUnit::Seconds), 1);
     }
 }

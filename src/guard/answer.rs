@@ -80,6 +80,15 @@ pub struct Notes {
     pub charge: Option<Amounts>,
     /// How the budgets that bind the request stand.
     pub standings: Vec<Standing>,
+    pub retry_unit: RetryUnit,
+}
+
+/// What a client takes the number in `Retry-After` for.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum RetryUnit {
+    #[default]
+    Seconds,
+    Milliseconds,
 }
 
 impl Notes {
@@ -89,6 +98,7 @@ impl Notes {
             estimate: None,
             charge: None,
             standings: Vec::new(),
+            retry_unit: RetryUnit::Seconds,
         }
     }
 }

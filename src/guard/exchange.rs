@@ -213,6 +213,7 @@ impl Exchange {
             estimate: Some(self.predicted.totals),
             charge,
             standings: self.standings,
+            ..Notes::new(self.request_id)
         };
         Answer::new(reply, notes)
     }

@@ -5,6 +5,7 @@
 mod advise;
 mod answer;
 mod exchange;
+mod pace;
 mod pipeline;
 mod places;
 mod predict;
@@ -18,7 +19,8 @@ mod token;
 mod weigh;
 mod wishes;
 
-pub use answer::{Answer, Dialect, Notes, Reply};
+pub use answer::{Answer, Dialect, Notes, Reply, RetryUnit};
+pub use pace::Pacer;
 pub use pipeline::Guard;
 pub use places::{PlaceError, Places};
 pub use predict::{Predicted, predict};

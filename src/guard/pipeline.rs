@@ -11,8 +11,9 @@ use http::uri::Authority;
 use http::{Method, Request};
 use tracing::{error, info};
 
-use super::answer::{Answer, Dialect, Notes, Reply};
+use super::answer::{Answer, Dialect, Notes, Reply, RetryUnit};
 use super::exchange::Exchange;
+use super::pace::{Pacer, retry_unit};
 use super::places::Places;
 use super::predict::Predicted;
 use super::refusal::{Problem, Refusal};
@@ -39,6 +40,7 @@ pub struct Guard {
     pub places: Places,
     pub relay: Relay,
     pub tokens: Tokens,
+    pub pacer: Pacer,
     pub ledger: Arc<dyn Ledger>,
     pub clock: Arc<dyn Clock>,
     pub metrics: Arc<Metrics>,
@@ -56,6 +58,7 @@ pub(super) struct Case {
     pub(super) team: Option<Arc<str>>,
     pub(super) dialect: Dialect,
     pub(super) wishes: Wishes,
+    pub(super) retry_unit: RetryUnit,
     pub(super) own_time: Stopwatch,
 }
 
@@ -68,6 +71,7 @@ impl Guard {
             team: None,
             dialect: Dialect::Planet,
             wishes: Wishes::default(),
+            retry_unit: RetryUnit::Seconds,
             own_time: Stopwatch::start(),
         };
         match self.pass(request, &mut case).await {
@@ -96,6 +100,7 @@ impl Guard {
         let (place, path) = self.places.find(target.path()).ok_or_else(nothing_here)?;
         let route = classify(place.upstream.kind(), &head.method, path);
         (case.api, case.dialect) = (route.api, place.dialect(&route));
+        case.retry_unit = retry_unit(place.upstream.kind(), &head.headers);
         let now = self.clock.now();
         if place.issues_tokens(&route) {
             return Ok(self.exchange_token(&head, body, case, now).await);
@@ -105,6 +110,7 @@ impl Guard {
         case.team = Some(Arc::clone(&caller.team));
         case.wishes = Wishes::read(&head.headers)?;
         permit(&self.policy, &caller, &route, &head.method, path)?;
+        self.pacer.admit(&caller, route.api)?;
         let (body, text) = self.understandable(&route, &head, body).await?;
         let asked = Asked {
             method: &head.method,
@@ -220,6 +226,7 @@ impl Guard {
         let notes = Notes {
             estimate: refusal.estimate.clone(),
             standings: refusal.breaches.iter().map(Standing::from).collect(),
+            retry_unit: case.retry_unit,
             ..Notes::new(case.request)
         };
         Answer::new(Reply::Refused(refusal, case.dialect), notes)

@@ -1,6 +1,7 @@
 //! Why a request did not pass, in a sentence that its sender can act on.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use http::StatusCode;
 use serde_json::Value;
@@ -83,6 +84,9 @@ problems! {
     NotFound = "not-found", NOT_FOUND, COMMON_NOT_FOUND,
         "There is nothing here",
         "No upstream is mounted at this path. Check the base URL that your client uses.";
+    TooFast = "too-fast", TOO_MANY_REQUESTS, RATE_LIMIT_EXCEEDED,
+        "Requests come faster than a pace allows",
+        "Nothing was sent and nothing was charged. Wait as long as Retry-After says and send it again; send fewer at a time.";
     UpstreamUnreachable = "upstream-unreachable", BAD_GATEWAY, COMMON_EXCEPTION,
         "The upstream could not be reached",
         "Nothing was sent, and nothing was charged. Try again; tell your platform admin if it lasts.";
@@ -140,7 +144,9 @@ pub struct Refusal {
     pub breaches: Vec<Breach>,
     pub estimate: Option<Amounts>,
     /// The nearest request that would pass, where one can be computed.
-    pub suggestion: Option<Value>,
+    pub suggestion: Option<Box<Value>>,
+    /// When the same request may pass, where only haste is the matter.
+    pub retry_after: Option<Duration>,
 }
 
 impl Refusal {
@@ -152,6 +158,7 @@ impl Refusal {
             breaches: Vec::new(),
             estimate: None,
             suggestion: None,
+            retry_after: None,
         }
     }
 

@@ -34,7 +34,7 @@ pub struct Report {
     pub budgets: Vec<BudgetReport>,
     /// The nearest request that would pass, where one can be computed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub suggestion: Option<Value>,
+    pub suggestion: Option<Box<Value>>,
     /// Why it would not pass, in the sentence that its sender would read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

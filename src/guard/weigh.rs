@@ -111,7 +111,9 @@ pub(super) fn over_budget(
     let mut hints: Vec<String> = nearest.iter().map(ToString::to_string).collect();
     hints.extend(cost::hints(ask).into_iter().map(ToOwned::to_owned));
     Refusal {
-        suggestion: nearest.and_then(|nearest| serde_json::to_value(nearest).ok()),
+        suggestion: nearest
+            .and_then(|nearest| serde_json::to_value(nearest).ok())
+            .map(Box::new),
         ..Refusal::over_budget(predicted.totals.clone(), breaches, status, &hints)
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use std::sync::Arc;
 
 use super::upstreams::{Credential, Upstream};
-use super::{Budget, OnBreach, Policy, Team, Unclassified, Unpredictable};
+use super::{Budget, Match, OnBreach, Policy, Team, Unclassified, Unpredictable};
 use crate::planet::{Api, UpstreamKind};
 use crate::units::{Span, UtcTime, Window, WindowKind};
 
@@ -22,6 +22,7 @@ fn write_all(out: &mut String, policy: &Policy, now: UtcTime) -> fmt::Result {
     write_upstreams(out, policy)?;
     write_people(out, policy, now)?;
     write_budgets(out, policy, now)?;
+    write_paces(out, policy)?;
     write_rules(out, policy)?;
     let warnings = policy.warnings(now);
     if !warnings.is_empty() {
@@ -172,7 +173,10 @@ fn write_budgets(out: &mut String, policy: &Policy, now: UtcTime) -> fmt::Result
 
 /// Whom a budget binds; the wider first.
 fn bound(budget: &Budget) -> (u8, String) {
-    let matching = budget.matching();
+    bound_by(budget.matching())
+}
+
+fn bound_by(matching: &Match) -> (u8, String) {
     let names = |names: &[Arc<str>]| list(names.iter().map(|name| &**name));
     match (matching.teams(), matching.keys()) {
         (None, None) => (0, "everybody".into()),
@@ -247,9 +251,7 @@ fn between(span: Span, window: &Window) -> String {
 
 fn counted(budget: &Budget) -> String {
     let matching = budget.matching();
-    let apis = matching.apis().map_or("all APIs".into(), |apis| {
-        list(apis.iter().copied().map(Api::name))
-    });
+    let apis = apis(matching);
     match matching.products() {
         None => apis,
         Some(products) => {
@@ -259,6 +261,12 @@ fn counted(budget: &Budget) -> String {
             )
         }
     }
+}
+
+fn apis(matching: &Match) -> String {
+    matching.apis().map_or("all APIs".into(), |apis| {
+        list(apis.iter().copied().map(Api::name))
+    })
 }
 
 fn beyond(budget: &Budget) -> String {
@@ -280,6 +288,28 @@ fn beyond(budget: &Budget) -> String {
         "{outcome}; alerts at {} %",
         alerts.collect::<Vec<_>>().join(", ")
     )
+}
+
+fn write_paces(out: &mut String, policy: &Policy) -> fmt::Result {
+    if policy.paces().is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\npaces")?;
+    for pace in policy.paces() {
+        let (_, who) = bound_by(pace.matching());
+        let each = pace
+            .per()
+            .map_or("together".into(), |per| format!("for each {per}"));
+        writeln!(
+            out,
+            "  {}: {who}, {}: {} {each}, {} at once",
+            pace.name(),
+            apis(pace.matching()),
+            pace.rate(),
+            pace.burst()
+        )?;
+    }
+    Ok(())
 }
 
 fn write_rules(out: &mut String, policy: &Policy) -> fmt::Result {

@@ -16,6 +16,7 @@ mod fault;
 mod judge;
 mod matching;
 mod not_yet;
+mod paces;
 mod people;
 mod products;
 mod prove;
@@ -43,6 +44,7 @@ pub use expectation::{Decision, Expectation, RequestBody};
 pub use fault::PolicyError;
 pub use judge::Call;
 pub use matching::Match;
+pub use paces::{Pace, Rate};
 pub use people::{Caller, Key, Team, UNKNOWN_KEY};
 pub use server::{Limits, Server, Store, Tls};
 pub use text::KeyHash;
@@ -64,6 +66,7 @@ pub struct Policy {
     unknown_keys: Option<Arc<str>>,
     /// In order of name.
     budgets: Vec<Budget>,
+    paces: Vec<Pace>,
     unclassified: Unclassified,
     unpredictable: Unpredictable,
     resend_window: Duration,
@@ -156,6 +159,10 @@ impl Policy {
 
     pub fn budget(&self, name: &str) -> Option<&Budget> {
         self.budgets.iter().find(|budget| &**budget.name() == name)
+    }
+
+    pub fn paces(&self) -> &[Pace] {
+        &self.paces
     }
 
     pub const fn unclassified(&self) -> Unclassified {

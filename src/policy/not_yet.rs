@@ -19,7 +19,6 @@ enum Value {
 const NOT_YET: &[(&str, Value)] = &[
     ("admin", Value::Any),
     ("holds", Value::Any),
-    ("paces", Value::Any),
     ("bounds", Value::Any),
     ("notify", Value::Any),
     ("server.tls.client_ca", Value::Any),
@@ -102,11 +101,6 @@ mod tests {
                 "[holds]\nwait = \"60s\"",
                 "[holds]",
                 "holds is not supported yet",
-            ),
-            (
-                "[[paces]]\nname = \"p\"",
-                "[[paces]]",
-                "paces is not supported yet",
             ),
             (
                 "[[bounds]]\npu = 4.0",

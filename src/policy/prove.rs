@@ -7,7 +7,9 @@ use toml::de::DeTable;
 
 use super::fault::{Fault, Path, Source};
 use super::raw::{RawPolicy, RawRules};
-use super::{Policy, PolicyError, budget_rules, expectation, not_yet, people, server, upstreams};
+use super::{
+    Policy, PolicyError, budget_rules, expectation, not_yet, paces, people, server, upstreams,
+};
 use crate::cost::Plan;
 
 /// An SDK that meets nothing but time-outs sends its last copy some 14 minutes after the first.
@@ -37,6 +39,7 @@ impl TryFrom<RawPolicy> for Policy {
             teams,
             identity,
             budgets,
+            paces,
             policy:
                 RawRules {
                     unclassified,
@@ -51,6 +54,7 @@ impl TryFrom<RawPolicy> for Policy {
         charges_something(&plan)?;
         let people = people::people(teams, &identity)?;
         let budgets = budget_rules::budgets(budgets, &people, &plan)?;
+        let paces = paces::paces(paces, &people)?;
         let has_budget = |name: &str| budgets.iter().any(|budget| &**budget.name() == name);
         Ok(Self {
             server: server::server(server)?,
@@ -63,6 +67,7 @@ impl TryFrom<RawPolicy> for Policy {
             keys: people.keys,
             unknown_keys: people.unknown_keys,
             budgets,
+            paces,
             unclassified,
             unpredictable,
             resend_window: resend_window.map_or(RESEND_WINDOW, |span| span.0),

@@ -4,6 +4,7 @@
 //! means giving it one.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -11,7 +12,7 @@ use serde::Deserialize;
 use super::address::{Listen, MountPath, WebUrl};
 use super::either::WordOrTable;
 use super::text::{ApiName, Instant, KeyHash, Name, PassThrough, Size, Span};
-use super::{Decision, Dimension, OnBreach, SecretSource, Unclassified, Unpredictable};
+use super::{Decision, Dimension, OnBreach, Rate, SecretSource, Unclassified, Unpredictable};
 use crate::cost::{Plan, Prices};
 use crate::planet::{Deployment, UpstreamKind};
 use crate::units::{Amount, Percent, Unit};
@@ -33,6 +34,8 @@ pub(super) struct RawPolicy {
     pub(super) identity: RawIdentity,
     #[serde(default)]
     pub(super) budgets: Vec<RawBudget>,
+    #[serde(default)]
+    pub(super) paces: Vec<RawPace>,
     #[serde(default)]
     pub(super) policy: RawRules,
     #[serde(default)]
@@ -139,6 +142,17 @@ pub(super) struct RawBudget {
     pub(super) status: Option<u16>,
     #[serde(default)]
     pub(super) alerts: Vec<Percent>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawPace {
+    pub(super) name: Name,
+    pub(super) per: Option<Dimension>,
+    #[serde(default, rename = "match")]
+    pub(super) matching: RawMatch,
+    pub(super) rate: Rate,
+    pub(super) burst: Option<NonZeroU32>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]

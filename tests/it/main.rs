@@ -8,6 +8,7 @@ mod config;
 mod harness;
 mod login;
 mod operators;
+mod paces;
 mod resent;
 mod sdk;
 mod tokens;
