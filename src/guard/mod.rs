@@ -14,6 +14,7 @@ mod rehearse;
 mod relay;
 mod repeat;
 mod resent;
+mod service;
 mod settle;
 mod token;
 mod weigh;

@@ -21,7 +21,7 @@ use super::rehearse::Report;
 use super::relay::Relay;
 use super::repeat::Passage;
 use super::resent::{Resends, Turn, fingerprint};
-use super::settle::Terms;
+use super::service::Service;
 use super::weigh::{Weighed, over_budget, weigh};
 use super::wishes::Wishes;
 use crate::clock::{Clock, Stopwatch};
@@ -30,7 +30,7 @@ use crate::ledger::{
     Admission, Ledger, LedgerError, NewReservation, RequestId, Reservation, Standing,
 };
 use crate::planet::{Api, Asked, Operation, Route, Target, classify};
-use crate::policy::{Caller, Claim, Policy, Unclassified};
+use crate::policy::{Caller, Policy, Unclassified};
 use crate::telemetry::{Decision, Metrics};
 use crate::upstream::{Body, Exchanges, Pool, admit, collect_request, full};
 
@@ -97,6 +97,9 @@ impl Guard {
             .map_or("/", |whole| whole.as_str())
             .to_owned();
         let target = Target::parse(&origin_form)?;
+        if let Some(service) = Service::at(&head.method, target.path()) {
+            return self.serve(service, &head, body, &target, case).await;
+        }
         let (place, path) = self.places.find(target.path()).ok_or_else(nothing_here)?;
         let route = classify(place.upstream.kind(), &head.method, path);
         (case.api, case.dialect) = (route.api, place.dialect(&route));
@@ -127,37 +130,20 @@ impl Guard {
             return Ok(self.tell(report, case));
         }
         case.wishes.allow(&weighed.predicted)?;
-        let create = route.operation.is_create().then(|| {
-            fingerprint(
-                &caller,
-                &presented,
-                &case.wishes,
-                &head.method,
-                &origin_form,
-                &text,
-            )
-        });
+        let create = fingerprint(&asked, &origin_form, &caller, &presented, &case.wishes);
         let turn = match self.in_turn(create, case).await? {
             Passage::First(turn) => turn,
-            Passage::Answered(answer) => return Ok(answer.hand_on(&case.wishes)),
-        };
-        let Weighed {
-            predicted, claims, ..
-        } = weighed;
-        let terms = Terms {
-            operation: route.operation,
-            settles_at: predicted.settles_at.clone(),
-            counts_requests: claims.iter().any(Claim::counts_requests),
+            Passage::Answered(answer) => return Ok(*answer),
         };
         let exchange = Exchange {
             guard: Arc::clone(self),
             place: Arc::clone(place),
             request: place.address(head, path, target.query(), route.operation, body)?,
             presented,
+            terms: weighed.terms(route.operation),
             route,
-            terms,
-            holding: holding(case, &caller, &predicted, claims, turn.as_ref()),
-            predicted,
+            holding: holding(case, &caller, &weighed, turn.as_ref()),
+            predicted: weighed.predicted,
             turn,
             reservation: None,
             standings: Vec::new(),
@@ -238,10 +224,12 @@ impl Guard {
 fn holding(
     case: &Case,
     caller: &Caller,
-    predicted: &Predicted,
-    claims: Vec<Claim>,
+    weighed: &Weighed,
     turn: Option<&Turn>,
 ) -> Option<NewReservation> {
+    let Weighed {
+        predicted, claims, ..
+    } = weighed;
     if claims.is_empty() && predicted.totals.is_empty() && turn.is_none() {
         return None;
     }
@@ -254,7 +242,7 @@ fn holding(
         tag: case.wishes.tag.clone(),
         fingerprint: turn.map(Turn::fingerprint),
         predicted: predicted.totals.clone(),
-        claims,
+        claims: claims.clone(),
     })
 }
 

@@ -18,7 +18,7 @@ pub(super) enum Passage {
     /// Go on; a create with its turn.
     First(Option<Turn>),
     /// The answer to the first is its answer.
-    Answered(Answer),
+    Answered(Box<Answer>),
 }
 
 impl Guard {
@@ -36,7 +36,8 @@ impl Guard {
             Met::New(turn) => Ok(Passage::First(Some(turn))),
             Met::Answered(first, kept) => {
                 let delivery = self.resends.delivery(fingerprint, first);
-                Ok(Passage::Answered(self.replay(first, &kept, delivery, case)))
+                let answer = self.replay(first, &kept, delivery, case);
+                Ok(Passage::Answered(Box::new(answer.hand_on(&case.wishes))))
             }
             Met::Sent { first, took_effect } => Err(sent_before(first, took_effect)),
             Met::TooMany => Err(Refusal::new(

@@ -6,9 +6,10 @@ use http::StatusCode;
 use super::predict::{Predicted, predict};
 use super::refusal::Refusal;
 use super::rehearse::{BudgetReport, Report};
+use super::settle::Terms;
 use crate::cost;
 use crate::ledger::Breach;
-use crate::planet::{Api, Asked};
+use crate::planet::{Api, Asked, Operation};
 use crate::policy::{BreachStatus, Budget, Call, Caller, Claim, Decision, Policy};
 use crate::units::{Amount, Amounts, UtcTime};
 
@@ -40,6 +41,15 @@ pub(super) fn weigh(
 }
 
 impl Weighed {
+    /// What its end will depend on.
+    pub(super) fn terms(&self, operation: Operation) -> Terms {
+        Terms {
+            operation,
+            settles_at: self.predicted.settles_at.clone(),
+            counts_requests: self.claims.iter().any(Claim::counts_requests),
+        }
+    }
+
     /// What would become of it where each claim's budget has as much left as `remaining` says.
     pub(super) fn report(
         self,

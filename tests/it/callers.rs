@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::harness::{KEY, Reply, World, call};
+use crate::harness::{KEY, Reply, World, call, get, post};
 
 const THOUSAND: &str = r#"
 [[budgets]]
@@ -141,6 +141,92 @@ async fn what_a_caller_writes_wrong_is_refused_by_name() {
         let refused = ask(&world, &order(), &[(name, value)]).await;
         assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{name}");
         assert!(refused.text().contains(name), "{}", refused.text());
+    }
+    assert!(world.simulator.requests().is_empty());
+}
+
+async fn own_page(world: &World, page: &str) -> Reply {
+    let authorization = format!("api-key {KEY}");
+    let url = format!("{}/quota-guard/v1/{page}", world.guard.url);
+    get(&url, &[("authorization", &authorization)]).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_looks_up_its_own_quota() {
+    let more = "[[budgets]]\nname = \"mine\"\nunit = \"requests\"\nlimit = 9\nwindow = \"day\"\n\
+                per = [\"team\"]\n";
+    let world = World::start(&format!("{THOUSAND}{more}")).await;
+    let untouched = own_page(&world, "quota/daily").await.json();
+    assert_eq!(
+        untouched["quota"]["mine"],
+        json!({"count": 0, "total": 9, "remaining": 9, "held": 0}),
+        "{untouched}"
+    );
+    assert_eq!(
+        ask(&world, &order(), &[]).await.status,
+        StatusCode::ACCEPTED
+    );
+
+    let limits = own_page(&world, "quota").await;
+    assert_eq!(limits.json(), json!({"quota": {"org-pu": 1000, "mine": 9}}));
+    let daily = own_page(&world, "quota/daily").await.json();
+    assert_eq!(
+        daily["quota"]["mine"],
+        json!({"count": 1, "total": 9, "remaining": 8, "held": 0})
+    );
+    assert!(
+        daily["quota"]["org-pu"]["count"].as_f64() > Some(0.0),
+        "{daily}"
+    );
+    assert_eq!(daily["day"].as_str().map(str::len), Some(10), "{daily}");
+    let history = own_page(&world, "quota/history").await.json();
+    assert_eq!(
+        history["history"].as_array().map(Vec::len),
+        Some(2),
+        "{history}"
+    );
+
+    let stranger = get(&format!("{}/quota-guard/v1/quota", world.guard.url), &[]).await;
+    assert_eq!(stranger.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        own_page(&world, "secrets").await.status,
+        StatusCode::NOT_FOUND
+    );
+    assert_eq!(
+        world.simulator.requests().len(),
+        1,
+        "only the order went on"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_asks_what_a_request_would_cost() {
+    let world = World::start(THOUSAND).await;
+    let url = format!("{}/quota-guard/v1/estimate", world.guard.url);
+    let question = json!({"method": "POST", "path": "/compute/ops/orders/v2", "body": order()});
+    let told = post(&url, &question).await;
+    assert_eq!(told.status, StatusCode::OK, "{}", told.text());
+    let report = told.json();
+    assert_eq!(
+        (&report["api"], &report["decision"]),
+        (&json!("orders"), &json!("forward"))
+    );
+    assert_eq!(report["budgets"][0]["remaining"], 1000, "{report}");
+    let dry = ask(&world, &order(), &[("quota-guard-dry-run", "1")]).await;
+    assert_eq!(dry.json(), report, "one document, however it is asked for");
+
+    let unknown = post(&url, &json!({"method": "GET", "path": "/never/heard/of"})).await;
+    assert_eq!(unknown.json()["decision"], "reject");
+    for wrong in [
+        json!({}),
+        json!({"method": "a b", "path": "/"}),
+        json!({"method": "GET"}),
+    ] {
+        assert_eq!(
+            post(&url, &wrong).await.status,
+            StatusCode::BAD_REQUEST,
+            "{wrong}"
+        );
     }
     assert!(world.simulator.requests().is_empty());
 }

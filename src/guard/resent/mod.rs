@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, StatusCode};
 use sha2::{Digest, Sha256};
 
 use self::memory::{Entered, Memory};
@@ -22,6 +22,7 @@ use super::wishes::Wishes;
 use crate::clock::Clock;
 use crate::identity::Presented;
 use crate::ledger::{Fingerprint, Ledger, LedgerError, RequestId, State};
+use crate::planet::Asked;
 use crate::policy::{Caller, UNKNOWN_KEY};
 use crate::units::UtcTime;
 use crate::upstream::Exchanges;
@@ -150,30 +151,31 @@ impl Met {
     }
 }
 
-/// The digest of all that makes two creates the same one.
+/// The digest of all that makes two creates the same one; `None` for what is no create.
 pub(super) fn fingerprint(
+    asked: &Asked<'_>,
+    target: &str,
     caller: &Caller,
     presented: &Presented,
     wishes: &Wishes,
-    method: &Method,
-    target: &str,
-    body: &[u8],
-) -> Fingerprint {
+) -> Option<Fingerprint> {
+    if !asked.route.operation.is_create() {
+        return None;
+    }
     // keys that nobody knows go by one name, and are still different people
     let stranger = (*caller.key == *UNKNOWN_KEY).then(|| presented.hash().to_string());
-    digest(&[
-        caller.team.as_bytes(),
-        caller.key.as_bytes(),
-        stranger.unwrap_or_default().as_bytes(),
-        wishes
-            .idempotency_key
-            .as_deref()
-            .unwrap_or_default()
-            .as_bytes(),
-        method.as_str().as_bytes(),
-        target.as_bytes(),
-        body,
-    ])
+    let words = [
+        &*caller.team,
+        &*caller.key,
+        stranger.as_deref().unwrap_or_default(),
+        wishes.idempotency_key.as_deref().unwrap_or_default(),
+        asked.method.as_str(),
+        target,
+    ];
+    let [team, key, stranger, own_key, method, target] = words.map(str::as_bytes);
+    Some(digest(&[
+        team, key, stranger, own_key, method, target, asked.body,
+    ]))
 }
 
 fn digest(parts: &[&[u8]]) -> Fingerprint {
