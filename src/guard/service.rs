@@ -153,7 +153,7 @@ impl Guard {
     /// Every window that is in the books, the latest first.
     async fn history(&self, caller: &Caller) -> Result<BTreeMap<&'static str, Vec<Past>>, Refusal> {
         let mut rows = self.rows_of(caller).await?;
-        rows.sort_by(|one, other| other.account.window.start.cmp(&one.account.window.start));
+        rows.sort_by_key(|row| std::cmp::Reverse(row.account.window.start));
         let past = rows.iter().filter_map(|row| {
             let budget = self.budgets_of(caller).find(|budget| is_of(row, budget))?;
             Some(Past {

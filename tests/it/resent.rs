@@ -83,7 +83,7 @@ async fn an_answer_that_its_client_did_not_wait_for_is_given_to_the_next() {
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_delivered_answer_the_same_again_is_another_order() {
     let world = World::start(ROOMY).await;
-    for number in 1..=3 {
+    for number in 1..=20 {
         let reply = post(&orders_url(&world), &order()).await;
         assert_eq!(reply.status, StatusCode::ACCEPTED, "{}", reply.text());
         assert_eq!(reply.header("quota-guard-replayed"), "");

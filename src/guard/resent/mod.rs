@@ -21,7 +21,7 @@ pub(super) use self::turn::{Delivery, Ending, Turn};
 use super::wishes::Wishes;
 use crate::clock::Clock;
 use crate::identity::Presented;
-use crate::ledger::{Fingerprint, Ledger, LedgerError, RequestId, State};
+use crate::ledger::{Fingerprint, Ledger, LedgerError, Record, RequestId, State};
 use crate::planet::Asked;
 use crate::policy::{Caller, UNKNOWN_KEY};
 use crate::units::UtcTime;
@@ -122,8 +122,11 @@ impl Resends {
         fingerprint: Fingerprint,
         since: UtcTime,
     ) -> Result<Met, LedgerError> {
-        let found = self.ledger.undelivered(fingerprint, since).await?;
-        let earlier = found.filter(|record| !self.memory().is_delivered(record.request));
+        // asked again, for between the books' answer and our look a delivery may have been booked
+        let mut earlier = self.undelivered(fingerprint, since).await?;
+        if earlier.is_some() {
+            earlier = self.undelivered(fingerprint, since).await?;
+        }
         Ok(match earlier {
             None => Met::New(turn),
             Some(record) => Met::sent(record.request, matches!(record.state, State::Settled(_))),
@@ -133,6 +136,16 @@ impl Resends {
     /// What tells that an answer which is given again has reached its client.
     pub(super) fn delivery(self: &Arc<Self>, of: Fingerprint, first: RequestId) -> Delivery {
         Delivery::again(Arc::clone(self), of, first)
+    }
+
+    /// What the books know, but for what was delivered and is not booked so yet.
+    async fn undelivered(
+        &self,
+        fingerprint: Fingerprint,
+        since: UtcTime,
+    ) -> Result<Option<Record>, LedgerError> {
+        let found = self.ledger.undelivered(fingerprint, since).await?;
+        Ok(found.filter(|record| !self.memory().is_delivered(record.request)))
     }
 
     fn since(&self) -> UtcTime {
