@@ -24,8 +24,8 @@ use tokio::task::JoinSet;
 const KEY: &str = "qg_load";
 const BODY: &str = r#"{"input":{"bounds":{"bbox":[14.0,46.0,14.1,46.1]},"data":[{"type":"sentinel-2-l2a",
 "dataFilter":{"timeRange":{"from":"2026-06-01T00:00:00Z","to":"2026-06-30T23:59:59Z"}}}]},
-"output":{"width":64,"height":64},"evalscript":"//VERSION=3\nfunction setup() {
-return { input: [\"B02\", \"B03\"], output: { bands: 1 } } }\nfunction evaluatePixel(s) { return [s.B02] }"}"#;
+"output":{"width":64,"height":64},
+"evalscript":"//VERSION=3\nfunction setup() { return { input: [\"B02\"], output: { bands: 1 } } }"}"#;
 
 type Http = Client<HttpConnector, Full<Bytes>>;
 
