@@ -30,8 +30,8 @@ pub struct Asked<'a> {
     pub deployment: Deployment,
 }
 
-/// What the call asks for.
-pub fn read(asked: &Asked<'_>) -> Result<Reading, Misread> {
+/// What the call asks for. `declared` is the operator's word for what it does not show.
+pub fn read(asked: &Asked<'_>, declared: Declared) -> Result<Reading, Misread> {
     match asked.route.operation {
         Operation::Read
         | Operation::Change
@@ -45,14 +45,14 @@ pub fn read(asked: &Asked<'_>) -> Result<Reading, Misread> {
         | Operation::DownloadOrder
         // only the policy lets an unknown call come this far
         | Operation::Unknown => Ok(nothing()),
-        Operation::Process => process::read(&asked.document()?, &asked.known()),
-        Operation::Statistics => statistics::read(&asked.document()?, &asked.known()),
-        Operation::AsyncProcess => jobs::read(&asked.document()?, &asked.known()),
+        Operation::Process => process::read(&asked.document()?, &asked.known(declared)),
+        Operation::Statistics => statistics::read(&asked.document()?, &asked.known(declared)),
+        Operation::AsyncProcess => jobs::read(&asked.document()?, &asked.known(declared)),
         Operation::Ogc if asked.method == Method::POST => {
             let form = ogc::form(asked.header(&CONTENT_TYPE), asked.query, asked.body)?;
-            ogc::read(form, &asked.known())
+            ogc::read(form, &asked.known(declared))
         }
-        Operation::Ogc => ogc::read(asked.query, &asked.known()),
+        Operation::Ogc => ogc::read(asked.query, &asked.known(declared)),
         Operation::CatalogSearch if asked.method == Method::POST => {
             catalog::search(&asked.document()?)
         }
@@ -115,11 +115,11 @@ impl<'a> Asked<'a> {
         self.route.param(self.path, name).unwrap_or_default()
     }
 
-    fn known(&self) -> Known<'a> {
+    fn known(&self, declared: Declared) -> Known<'a> {
         Known {
             deployment: self.deployment,
             accept: self.header(&ACCEPT),
-            declared: Declared::default(),
+            declared,
             scripts: &|text| Arc::new(evalscript::read(text)),
         }
     }

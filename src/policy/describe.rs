@@ -5,8 +5,8 @@ use std::fmt::{self, Write};
 use std::sync::Arc;
 
 use super::upstreams::{Credential, Upstream};
-use super::{Budget, Match, OnBreach, Policy, Team, Unclassified, Unpredictable};
-use crate::planet::{Api, UpstreamKind};
+use super::{Budget, Match, OnBreach, Policy, Team, Unclassified, Unpredictable, Word};
+use crate::planet::{Api, Declared, UpstreamKind};
 use crate::units::{Span, UtcTime, Window, WindowKind};
 
 /// Listeners, upstreams, people, the tree of budgets as it stands at `now`, and warnings.
@@ -312,6 +312,44 @@ fn write_paces(out: &mut String, policy: &Policy) -> fmt::Result {
     Ok(())
 }
 
+fn write_bounds(out: &mut String, policy: &Policy) -> fmt::Result {
+    if policy.bounds().is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nbounds")?;
+    for bound in policy.bounds() {
+        let apis = list(bound.apis().iter().copied().map(Api::name));
+        let path = bound.path().unwrap_or("any path");
+        match bound.word() {
+            Word::Pu(pu) => writeln!(out, "  {apis} at {path}: at most {pu} PU a request")?,
+            Word::Imagery(Declared {
+                bands,
+                float32,
+                samples,
+            }) => {
+                let number = |number: Option<u64>, what: &str| {
+                    number.map(|number| format!("{number} {what}"))
+                };
+                let bits = float32.map(|wide| {
+                    if wide {
+                        "32-bit values"
+                    } else {
+                        "values of at most 16 bits"
+                    }
+                });
+                let parts = [
+                    number(bands, "bands"),
+                    bits.map(ToOwned::to_owned),
+                    number(samples, "samples"),
+                ];
+                let parts: Vec<String> = parts.into_iter().flatten().collect();
+                writeln!(out, "  {apis} at {path}: {}", parts.join(", "))?;
+            }
+        }
+    }
+    Ok(())
+}
+
 fn write_rules(out: &mut String, policy: &Policy) -> fmt::Result {
     let unclassified = match policy.unclassified() {
         Unclassified::Reject => "is refused",
@@ -323,6 +361,7 @@ fn write_rules(out: &mut String, policy: &Policy) -> fmt::Result {
         Unpredictable::Hold => "waits for approval (until holds are built: is refused)",
         Unpredictable::Allow => "passes",
     };
+    write_bounds(out, policy)?;
     writeln!(out, "\nrules")?;
     writeln!(out, "  a call that no rule knows {unclassified}")?;
     writeln!(out, "  a call whose cost cannot be bounded {unpredictable}")?;

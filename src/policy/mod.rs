@@ -5,6 +5,7 @@
 //! A key that is accepted is enforced. Whatever else stands in the file is refused with its place.
 
 mod address;
+mod bounds;
 mod budget_rules;
 mod budgets;
 mod claim;
@@ -37,6 +38,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+pub use bounds::{Bound, Word};
 pub use budgets::{BreachStatus, Budget, Dimension, OnBreach};
 pub use claim::{Account, Claim};
 pub use describe::describe;
@@ -51,6 +53,7 @@ pub use text::KeyHash;
 pub use upstreams::{Credential, SecretSource, Upstream};
 
 use crate::cost::{Plan, Prices};
+use crate::planet::Api;
 
 /// A policy that has passed every check: to hold one is proof that its parts fit together.
 #[derive(Clone, Debug)]
@@ -67,6 +70,7 @@ pub struct Policy {
     /// In order of name.
     budgets: Vec<Budget>,
     paces: Vec<Pace>,
+    bounds: Vec<Bound>,
     unclassified: Unclassified,
     unpredictable: Unpredictable,
     resend_window: Duration,
@@ -159,6 +163,15 @@ impl Policy {
 
     pub fn budget(&self, name: &str) -> Option<&Budget> {
         self.budgets.iter().find(|budget| &**budget.name() == name)
+    }
+
+    pub fn bounds(&self) -> &[Bound] {
+        &self.bounds
+    }
+
+    /// What the operator vouches for of a call. `path` is canonical and behind the mount.
+    pub fn bound(&self, api: Api, path: &str) -> Option<&Bound> {
+        bounds::find(&self.bounds, api, path)
     }
 
     pub fn paces(&self) -> &[Pace] {

@@ -19,7 +19,6 @@ enum Value {
 const NOT_YET: &[(&str, Value)] = &[
     ("admin", Value::Any),
     ("holds", Value::Any),
-    ("bounds", Value::Any),
     ("notify", Value::Any),
     ("server.tls.client_ca", Value::Any),
     ("store.url", Value::StartsWith("postgres:")),
@@ -101,11 +100,6 @@ mod tests {
                 "[holds]\nwait = \"60s\"",
                 "[holds]",
                 "holds is not supported yet",
-            ),
-            (
-                "[[bounds]]\npu = 4.0",
-                "[[bounds]]",
-                "bounds is not supported yet",
             ),
             ("[[notify]]\n", "[[notify]]", "notify is not supported yet"),
             (

@@ -8,7 +8,8 @@ use toml::de::DeTable;
 use super::fault::{Fault, Path, Source};
 use super::raw::{RawPolicy, RawRules};
 use super::{
-    Policy, PolicyError, budget_rules, expectation, not_yet, paces, people, server, upstreams,
+    Policy, PolicyError, bounds as bound_rules, budget_rules, expectation, not_yet, paces, people,
+    server, upstreams,
 };
 use crate::cost::Plan;
 
@@ -40,6 +41,7 @@ impl TryFrom<RawPolicy> for Policy {
             identity,
             budgets,
             paces,
+            bounds,
             policy:
                 RawRules {
                     unclassified,
@@ -68,6 +70,7 @@ impl TryFrom<RawPolicy> for Policy {
             unknown_keys: people.unknown_keys,
             budgets,
             paces,
+            bounds: bound_rules::bounds(bounds)?,
             unclassified,
             unpredictable,
             resend_window: resend_window.map_or(RESEND_WINDOW, |span| span.0),

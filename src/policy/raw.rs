@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::address::{Listen, MountPath, WebUrl};
+use super::bounds::SampleType;
 use super::either::WordOrTable;
 use super::text::{ApiName, Instant, KeyHash, Name, PassThrough, Size, Span};
 use super::{Decision, Dimension, OnBreach, Rate, SecretSource, Unclassified, Unpredictable};
@@ -36,6 +37,8 @@ pub(super) struct RawPolicy {
     pub(super) budgets: Vec<RawBudget>,
     #[serde(default)]
     pub(super) paces: Vec<RawPace>,
+    #[serde(default)]
+    pub(super) bounds: Vec<RawBound>,
     #[serde(default)]
     pub(super) policy: RawRules,
     #[serde(default)]
@@ -153,6 +156,24 @@ pub(super) struct RawPace {
     pub(super) matching: RawMatch,
     pub(super) rate: Rate,
     pub(super) burst: Option<NonZeroU32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawBound {
+    #[serde(rename = "match")]
+    pub(super) matching: RawBoundMatch,
+    pub(super) pu: Option<Amount>,
+    pub(super) bands: Option<u64>,
+    pub(super) sample_type: Option<SampleType>,
+    pub(super) samples: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawBoundMatch {
+    pub(super) apis: Vec<ApiName>,
+    pub(super) path: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
