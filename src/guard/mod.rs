@@ -1,6 +1,6 @@
 //! The life of one request: identify → read → estimate → judge → reserve → forward → settle.
 //!
-//! [`pipeline`] tells it in one function; the other files are the steps, which do not know each other.
+//! `pipeline` tells it in one function; the other files are the steps, which do not know each other.
 
 mod advise;
 mod answer;

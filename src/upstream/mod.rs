@@ -1,6 +1,6 @@
 //! The way out to Planet: pooled connections, what a proxy may pass on, and bodies that stream.
 //!
-//! Everything streams in constant memory, both ways. The order of a request is [`admit`], then
+//! Everything streams in constant memory, both ways. The order of a request is [`admit()`], then
 //! whatever the guard decides, then [`Base::join`] and [`Pool::send`] inside [`Exchanges::detach`].
 
 mod admit;

@@ -1,7 +1,7 @@
 //! SQLite behind the books: one file, one guard, one writer.
 //!
-//! All steps go through one task ([`writer`]) that takes what waits, decides each step on rows it
-//! keeps in memory ([`desk`]), writes what they changed in one transaction ([`flush`]), and answers
+//! All steps go through one task (`writer`) that takes what waits, decides each step on rows it
+//! keeps in memory (`desk`), writes what they changed in one transaction (`flush`), and answers
 //! when it is on the disk. Readers have connections of their own and see what was committed before.
 
 mod desk;
