@@ -120,7 +120,7 @@ impl<'a> Asked<'a> {
             deployment: self.deployment,
             accept: self.header(&ACCEPT),
             declared,
-            scripts: &|text| Arc::new(evalscript::read(text)),
+            scripts: &evalscript::remembered,
         }
     }
 

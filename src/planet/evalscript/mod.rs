@@ -4,11 +4,14 @@
 //! reported as it stands; what only running it would tell is reported as the dearest thing it could be,
 //! and marked as such. Nothing here knows which collections the script will meet: that is for the caller.
 
+mod memory;
 mod names;
 mod outputs;
 mod room;
 mod setup;
 mod value;
+
+pub use memory::remembered;
 
 use std::borrow::Cow;
 
