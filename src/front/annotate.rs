@@ -102,7 +102,7 @@ pub(super) fn seconds_until(end: UtcTime, now: UtcTime) -> i64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::Arc;
 
     use super::*;
@@ -110,15 +110,15 @@ mod tests {
     use crate::policy::Account;
     use crate::units::{Amount, Span, Unit};
 
-    fn at(text: &str) -> UtcTime {
+    pub(in crate::front) fn at(text: &str) -> UtcTime {
         text.parse().expect(text)
     }
 
-    fn amount(text: &str) -> Amount {
+    pub(in crate::front) fn amount(text: &str) -> Amount {
         text.parse().expect(text)
     }
 
-    fn account(budget: &str, partition: &str) -> Account {
+    pub(in crate::front) fn account(budget: &str, partition: &str) -> Account {
         Account {
             budget: budget.into(),
             partition: Arc::from(partition),
@@ -138,7 +138,7 @@ mod tests {
         }
     }
 
-    fn notes() -> Notes {
+    pub(in crate::front) fn notes() -> Notes {
         Notes::new(RequestId::from_uuid(uuid::Uuid::from_u128(7)))
     }
 

@@ -230,36 +230,8 @@ fn with_body(status: StatusCode, content_type: &'static str, text: String) -> Re
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::ledger::RequestId;
-    use crate::policy::Account;
-    use crate::units::Span;
-
-    fn at(text: &str) -> UtcTime {
-        text.parse().expect(text)
-    }
-
-    fn amount(text: &str) -> Amount {
-        text.parse().expect(text)
-    }
-
-    fn account(budget: &str, partition: &str) -> Account {
-        Account {
-            budget: budget.into(),
-            partition: Arc::from(partition),
-            unit: Unit::Pu,
-            window: Span {
-                start: at("2026-11-01T00:00:00Z"),
-                end: Some(at("2026-12-01T00:00:00Z")),
-            },
-        }
-    }
-
-    fn notes() -> Notes {
-        Notes::new(RequestId::from_uuid(uuid::Uuid::from_u128(7)))
-    }
+    use crate::front::annotate::tests::{account, amount, at, notes};
 
     #[test]
     fn a_refusal_holds_the_sentence_where_both_sdks_print_it() {

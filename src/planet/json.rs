@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, SeqAccess};
 
-use super::Misread;
+use super::{Misread, spelling};
 
 /// Reads the whole of `text` as a `T`. The error names the path, line and column of what is wrong.
 pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Misread> {
@@ -32,8 +32,13 @@ pub(super) fn read_checked<T: DeserializeOwned>(text: &[u8]) -> Result<T, Misrea
 
 /// Refuses what is not JSON, nests too deep, holds a number past a double, or repeats a key.
 pub fn check(text: &[u8]) -> Result<(), Misread> {
+    check_spelt(text, &[])
+}
+
+/// As [`check`], and refuses a key that is one of `names` in another case.
+pub(super) fn check_spelt(text: &[u8], names: &[&str]) -> Result<(), Misread> {
     let mut reader = serde_json::Deserializer::from_slice(text);
-    Unambiguous
+    Unambiguous { names }
         .deserialize(&mut reader)
         .and_then(|()| reader.end())
         .map_err(|error| {
@@ -43,9 +48,12 @@ pub fn check(text: &[u8]) -> Result<(), Misread> {
         })
 }
 
-struct Unambiguous;
+#[derive(Clone, Copy)]
+struct Unambiguous<'a> {
+    names: &'a [&'a str],
+}
 
-impl<'de> DeserializeSeed<'de> for Unambiguous {
+impl<'de> DeserializeSeed<'de> for Unambiguous<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -53,7 +61,7 @@ impl<'de> DeserializeSeed<'de> for Unambiguous {
     }
 }
 
-impl<'de> de::Visitor<'de> for Unambiguous {
+impl<'de> de::Visitor<'de> for Unambiguous<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -85,7 +93,7 @@ impl<'de> de::Visitor<'de> for Unambiguous {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        while items.next_element_seed(Unambiguous)?.is_some() {}
+        while items.next_element_seed(self)?.is_some() {}
         Ok(())
     }
 
@@ -97,7 +105,12 @@ impl<'de> de::Visitor<'de> for Unambiguous {
                     "the key '{key}' stands twice in one object, and parsers disagree on which counts; keep one"
                 )));
             }
-            members.next_value_seed(Unambiguous)?;
+            if let Some(name) = spelling::disguised(&key, self.names) {
+                return Err(de::Error::custom(format_args!(
+                    "some parsers read the key '{key}' as '{name}'; write '{name}'"
+                )));
+            }
+            members.next_value_seed(self)?;
             seen.insert(key);
         }
         Ok(())

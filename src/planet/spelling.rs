@@ -5,37 +5,26 @@
 
 use std::fmt;
 
-use serde::de::{self, Deserialize, DeserializeOwned, DeserializeSeed, Deserializer};
+use serde::de::{self, Deserialize, DeserializeOwned, Deserializer};
 
 use super::{Misread, json};
 
 /// Reads `text` as [`json::read`] does, and refuses a misspelled one of `names` at any depth.
 pub(super) fn read<T: DeserializeOwned>(text: &[u8], names: &[&str]) -> Result<T, Misread> {
-    let value = json::read(text)?;
-    let mut reader = serde_json::Deserializer::from_slice(text);
-    Exact { names }
-        .deserialize(&mut reader)
-        .map_err(|error| Misread::new(format!("the JSON body is ambiguous: {error}")))?;
-    Ok(value)
+    json::check_spelt(text, names)?;
+    json::read_checked(text)
 }
 
-#[derive(Clone, Copy)]
-struct Exact<'a> {
-    names: &'a [&'a str],
-}
-
-impl<'a> Exact<'a> {
-    /// The known name that `key` is another spelling of.
-    fn disguised(self, key: &str) -> Option<&'a str> {
-        let is_plain = !key.bytes().any(|byte| byte.is_ascii_uppercase()) && key.is_ascii();
-        if is_plain {
-            return None;
-        }
-        self.names
-            .iter()
-            .copied()
-            .find(|name| *name != key && key.chars().map(fold).eq(name.chars()))
+/// The one of `names` that `key` is another spelling of.
+pub(super) fn disguised<'a>(key: &str, names: &[&'a str]) -> Option<&'a str> {
+    let is_plain = !key.bytes().any(|byte| byte.is_ascii_uppercase()) && key.is_ascii();
+    if is_plain {
+        return None;
     }
+    names
+        .iter()
+        .copied()
+        .find(|name| *name != key && key.chars().map(fold).eq(name.chars()))
 }
 
 /// Case folding as far as it can lead to an ASCII letter: the long s and the Kelvin sign do.
@@ -44,63 +33,6 @@ fn fold(letter: char) -> char {
         'ſ' => 's',
         '\u{212a}' => 'k',
         other => other.to_ascii_lowercase(),
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Exact<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> de::Visitor<'de> for Exact<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_seq<A: de::SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        while items.next_element_seed(self)?.is_some() {}
-        Ok(())
-    }
-
-    fn visit_map<A: de::MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
-        while let Some(key) = members.next_key::<String>()? {
-            if let Some(name) = self.disguised(&key) {
-                return Err(de::Error::custom(format_args!(
-                    "some parsers read the key '{key}' as '{name}'; write '{name}'"
-                )));
-            }
-            members.next_value_seed(self)?;
-        }
-        Ok(())
     }
 }
 
