@@ -30,6 +30,11 @@ pub struct Balance {
     pub unknown: Amount,
     /// Reserved and under way.
     pub held: Amount,
+    /// Handed to replicas that admit from it by themselves, and not yet reported as spent.
+    pub leased: Amount,
+    /// Of the budget's top-ups, what this window uses beyond its own allowance. Raises the limit by as
+    /// much, and is no spending.
+    pub drawn: Amount,
 }
 
 /// One line of the journal, never edited. Applying all of them to empty rows gives the balances.
@@ -37,12 +42,13 @@ pub struct Balance {
 pub struct Entry {
     pub sequence: u64,
     pub at: UtcTime,
-    pub request: RequestId,
+    /// `None` of a line that stands for several requests or for none.
+    pub request: Option<RequestId>,
     pub account: Account,
     pub kind: EntryKind,
-    /// What was reserved, for every kind.
+    /// What moves from the column that the kind names first.
     pub reserved: Amount,
-    /// What was charged; zero but for [`EntryKind::Settle`] and [`EntryKind::Reconcile`].
+    /// What was charged, of the kinds that charge; else zero.
     pub charged: Amount,
     /// The charge's source, why the outcome is unknown, or the evidence.
     pub note: Arc<str>,
@@ -60,6 +66,20 @@ pub enum EntryKind {
     Unknown,
     /// unknown → settled and overrun, on evidence
     Reconcile,
+    /// settled and overrun → unknown: a charge that was only predicted is about to be corrected
+    Reopen,
+    /// free → leased
+    Lease,
+    /// leased → free
+    Return,
+    /// leased → settled and overrun
+    Spend,
+    /// leased → unknown
+    Doubt,
+    /// Moves nothing: the window uses more of the budget's top-ups.
+    Draw,
+    /// Moves nothing: the window uses less of them.
+    Undraw,
 }
 
 impl From<&Account> for AccountKey {
@@ -74,12 +94,19 @@ impl From<&Account> for AccountKey {
 }
 
 impl EntryKind {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 12] = [
         Self::Reserve,
         Self::Settle,
         Self::Void,
         Self::Unknown,
         Self::Reconcile,
+        Self::Reopen,
+        Self::Lease,
+        Self::Return,
+        Self::Spend,
+        Self::Doubt,
+        Self::Draw,
+        Self::Undraw,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -89,6 +116,13 @@ impl EntryKind {
             Self::Void => "void",
             Self::Unknown => "unknown",
             Self::Reconcile => "reconcile",
+            Self::Reopen => "reopen",
+            Self::Lease => "lease",
+            Self::Return => "return",
+            Self::Spend => "spend",
+            Self::Doubt => "doubt",
+            Self::Draw => "draw",
+            Self::Undraw => "undraw",
         }
     }
 }
@@ -101,19 +135,22 @@ impl Balance {
             overrun: Amount::ZERO,
             unknown: Amount::ZERO,
             held: Amount::ZERO,
+            leased: Amount::ZERO,
+            drawn: Amount::ZERO,
         }
     }
 
     /// Everything that counts against a limit; `None` when too large to count.
     pub fn used(&self) -> Option<Amount> {
-        [self.overrun, self.unknown, self.held]
+        [self.overrun, self.unknown, self.held, self.leased]
             .into_iter()
             .try_fold(self.settled, Amount::checked_add)
     }
 
-    /// What `limit` still leaves.
+    /// What `limit`, and the top-ups that the window uses already, still leave.
     pub fn remaining(&self, limit: Amount) -> Amount {
-        self.used().map_or(Amount::ZERO, |used| limit.minus(used))
+        let most = limit.saturating_add(self.drawn);
+        self.used().map_or(Amount::ZERO, |used| most.minus(used))
     }
 
     /// The row after one more line of the journal.
@@ -139,6 +176,23 @@ impl Balance {
                 next.unknown = self.rest(next.unknown, reserved)?;
                 next.charge(reserved, charged)?;
             }
+            EntryKind::Reopen => {
+                next.settled = self.rest(next.settled, charged.min(reserved))?;
+                next.overrun = self.rest(next.overrun, charged.minus(reserved))?;
+                next.unknown = self.sum(next.unknown, reserved)?;
+            }
+            EntryKind::Lease => next.leased = self.sum(next.leased, reserved)?,
+            EntryKind::Return => next.leased = self.rest(next.leased, reserved)?,
+            EntryKind::Spend => {
+                next.leased = self.rest(next.leased, reserved)?;
+                next.charge(reserved, charged)?;
+            }
+            EntryKind::Doubt => {
+                next.leased = self.rest(next.leased, reserved)?;
+                next.unknown = self.sum(next.unknown, reserved)?;
+            }
+            EntryKind::Draw => next.drawn = self.sum(next.drawn, reserved)?,
+            EntryKind::Undraw => next.drawn = self.rest(next.drawn, reserved)?,
         }
         let countable = next.used().is_some();
         countable.then_some(next).ok_or_else(|| self.overflow())
@@ -205,11 +259,11 @@ mod tests {
             window,
         };
         Balance {
-            account,
             settled: amount(settled),
             overrun: amount(overrun),
             unknown: amount(unknown),
             held: amount(held),
+            ..Balance::empty(account)
         }
     }
 

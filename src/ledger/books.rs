@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{AccountKey, Fingerprint, RequestId};
+use super::{AccountKey, Epoch, Fingerprint, ReplicaId, RequestId};
 use crate::policy::{Account, Claim};
-use crate::units::{Amount, Amounts, UtcTime};
+use crate::units::{Amount, Amounts, Unit, UtcTime};
 
 /// Everything the books keep of a request when it reserves.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct NewReservation {
     pub request: RequestId,
     pub team: Arc<str>,
@@ -25,6 +25,9 @@ pub struct NewReservation {
     pub predicted: Amounts,
     /// In account order, each account once.
     pub claims: Vec<Claim>,
+    /// Whether it must be in the books before it is forwarded: what creates or commits, and whatever else
+    /// is too large or too rare to be admitted from a lease.
+    pub certain: bool,
 }
 
 /// What came of [`reserve`](super::Ledger::reserve).
@@ -43,6 +46,8 @@ pub struct Breach {
     pub needed: Amount,
     pub remaining: Amount,
     pub limit: Amount,
+    /// What other replicas hold of it in leases and may still give back when they are asked.
+    pub elsewhere: Amount,
 }
 
 /// How an account stands right after a step.
@@ -80,6 +85,25 @@ pub enum ChargeSource {
     Predicted,
     Metered,
     Reconciled,
+}
+
+/// A limit as one replica's policy has it, for the others to see: of two, the lower one holds.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Cap {
+    pub budget: Arc<str>,
+    pub unit: Unit,
+    /// `None` where nothing refuses.
+    pub limit: Option<Amount>,
+}
+
+/// Something that people want to read about later, and that moves no amount by itself.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Event {
+    pub sequence: u64,
+    pub at: UtcTime,
+    /// An admin's name, or the replica's.
+    pub by: String,
+    pub what: String,
 }
 
 /// What shows how a reservation in doubt really ended. A unit that is not named settles at what was
@@ -144,6 +168,14 @@ pub enum LedgerError {
     ClaimedTwice { budget: Arc<str> },
     #[error("the sum of budget {budget} is too large to count")]
     Overflow { budget: Arc<str> },
+    /// Another replica gave this one up while it was silent. Nothing was written; it must begin anew.
+    #[error("this guard was silent for too long, and its life in the books is over")]
+    Fenced,
+    #[error(
+        "the store is older than what this guard has written into it: it was restored from a backup. \
+         Nothing is admitted until `quota-guard doctor --accept-restored` says that this is meant"
+    )]
+    Restored,
 }
 
 impl From<&Breach> for Standing {
@@ -202,6 +234,93 @@ impl NewReservation {
     }
 }
 
+impl Record {
+    /// The record as it goes on into another state.
+    #[must_use]
+    pub fn entering(mut self, state: State, now: UtcTime) -> Self {
+        self.state = state;
+        self.closed_at = Some(now);
+        self
+    }
+
+    pub const fn is_unknown(&self) -> bool {
+        matches!(self.state, State::Unknown { .. })
+    }
+
+    /// What stands in the worklist for the part of a lease that nobody can account for.
+    pub fn of_lost_lease(
+        epoch: Epoch,
+        began_at: UtcTime,
+        account: &Account,
+        lost: Amount,
+        proven: bool,
+        now: UtcTime,
+    ) -> Self {
+        let of_team = account.partition.split(',').find_map(|part| part.strip_prefix("team="));
+        let why = if proven {
+            "a guard stopped; its journal shows that no more than this was spent of its lease, in small \
+             requests that it had not reported"
+        } else {
+            "a guard went silent, and how much it spent of its lease in small requests is not known"
+        };
+        Self {
+            request: RequestId::of_lease(epoch, began_at, &AccountKey::from(account)),
+            team: of_team.unwrap_or_default().into(),
+            key: "".into(),
+            api: "lease".into(),
+            product: None,
+            tag: None,
+            fingerprint: None,
+            predicted: Amounts::of(account.unit, lost),
+            claims: vec![Claim {
+                account: account.clone(),
+                amount: lost,
+                limit: None,
+                enforced: false,
+            }],
+            state: State::Unknown { why: why.into() },
+            reserved_at: began_at,
+            closed_at: Some(now),
+        }
+    }
+}
+
+impl Evidence {
+    /// What a journal says of a lease that was given up: no more than `spent` of it was used.
+    pub fn of_journal(claim: &Claim, spent: Amount) -> Self {
+        Self {
+            amounts: Amounts::of(claim.account.unit, spent.min(claim.amount)),
+            by: "guard".into(),
+            why: "the journal of the guard that had the lease shows that no more was spent".into(),
+        }
+    }
+
+    /// What a guard says of a request that was given up while it was silent, now that it has ended there
+    /// after all. `None` when the guard does not know either.
+    pub fn of_the_guard_itself(outcome: &Outcome) -> Option<Self> {
+        let amounts = match outcome {
+            Outcome::Settled(charge) => charge.amounts.clone(),
+            Outcome::Voided => Unit::ALL.map(|unit| (unit, Amount::ZERO)).into_iter().collect(),
+            Outcome::Unknown { .. } => return None,
+        };
+        Some(Self {
+            amounts,
+            by: "guard".into(),
+            why: "the guard that sent the request was silent, and has answered".into(),
+        })
+    }
+
+    /// The evidence as a sentence for the record.
+    pub fn event(&self, request: RequestId) -> String {
+        format!("settled {request} at {}: {}", self.amounts, self.why)
+    }
+}
+
+/// The sentence for the record when a silent replica was given up.
+pub fn gave_up(replica: ReplicaId) -> String {
+    format!("gave up guard {replica}, which was silent; what it held counts as unknown")
+}
+
 impl Outcome {
     pub fn state(&self) -> State {
         match self {
@@ -239,6 +358,17 @@ impl State {
             Self::Unknown { .. } => "unknown",
             Self::Reconciled(_) => "reconciled",
         }
+    }
+
+    /// How a reservation goes on whose guard stopped before it was closed.
+    pub fn stopped() -> Self {
+        let why = "the guard stopped while the request was under way";
+        Self::Unknown { why: why.into() }
+    }
+
+    /// Whether it was settled without anybody saying what was charged.
+    pub fn is_only_predicted(&self) -> bool {
+        matches!(self, Self::Settled(charge) if charge.source == ChargeSource::Predicted)
     }
 
     /// What a claim came to in this state, once that is known.

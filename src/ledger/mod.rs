@@ -7,31 +7,62 @@
 
 mod balance;
 mod books;
+mod cap;
 mod fingerprint;
+mod lease;
 mod model;
+mod replica;
+mod report;
 mod request_id;
 mod reservation;
+mod top_up;
 
 pub use balance::{AccountKey, Balance, Entry, EntryKind, replay};
 pub use books::{
-    Breach, Charge, ChargeSource, Evidence, LedgerError, NewReservation, Outcome, Record, Reserved,
-    Standing, State,
+    Breach, Cap, Charge, ChargeSource, Event, Evidence, LedgerError, NewReservation, Outcome, Record,
+    Reserved, Standing, State, gave_up,
 };
+pub use cap::changes;
 pub use fingerprint::Fingerprint;
+pub use lease::{LEASE_LIFE, LeaseBook, Marks, Orphans};
 pub use model::Model;
+pub use replica::{Begun, Epoch, Proof, ReplicaId};
+pub use report::{Leased, Report, Spent, Want, is_quiet, portion};
 pub use request_id::{InvalidRequestId, RequestId};
 pub use reservation::{Admission, Reservation};
+pub use top_up::{Draws, NewTopUp, TopUp, left, redraw};
 
 use async_trait::async_trait;
 
 use crate::policy::Account;
 use crate::units::UtcTime;
 
-/// The books. Each method is one whole step, durable when it returns, and safe to repeat.
+/// The books, as one replica writes and reads them. Each method is one whole step, durable when it
+/// returns, and safe to repeat.
 ///
-/// An error means that nothing was granted.
+/// An error means that nothing was granted. A replica whose life is over gets [`LedgerError::Fenced`]
+/// from every step that writes for it, and begins anew.
 #[async_trait]
 pub trait Ledger: Send + Sync {
+    /// Begins a new life of this replica. What its earlier ones left open is unknown from here on:
+    /// whatever was held, and of each lease as much as the journal's `proof` does not show to be unspent.
+    ///
+    /// Books that have not seen what the proof says they have taken are refused
+    /// ([`LedgerError::Restored`]).
+    async fn begin(&self, proof: Option<&Proof>, now: UtcTime) -> Result<Begun, LedgerError>;
+
+    /// Ends this replica's life well: all that was spent is reported. What is held is unknown, for its
+    /// exchange was cut off; leases are free.
+    async fn leave(&self, now: UtcTime) -> Result<(), LedgerError>;
+
+    /// Gives up every other replica that was last heard before `silent_since`: what it held and what it
+    /// leased is unknown from here on. Says who it was.
+    async fn give_up(
+        &self,
+        silent_since: UtcTime,
+        now: UtcTime,
+    ) -> Result<Vec<ReplicaId>, LedgerError>;
+
     /// Reserves every claim or none. A refusal writes nothing at all.
     ///
     /// Repeated while the reservation is under way it changes nothing, and answers again that it is
@@ -44,7 +75,8 @@ pub trait Ledger: Send + Sync {
     ) -> Result<Reserved, LedgerError>;
 
     /// Ends a reservation. Repeating it changes nothing, and a reservation that has ended otherwise
-    /// stays as it ended. Answers how the claimed budgets stand now.
+    /// stays as it ended, but for one that is unknown only because its guard had been given up: what that
+    /// guard says of it is evidence. Answers how the claimed budgets stand now.
     async fn close(
         &self,
         request: RequestId,
@@ -52,14 +84,22 @@ pub trait Ledger: Send + Sync {
         now: UtcTime,
     ) -> Result<Vec<Standing>, LedgerError>;
 
-    /// Settles, on evidence, a reservation that was left unknown. The first evidence counts; a
-    /// reservation that never was in doubt is an error.
+    /// Settles, on evidence, a reservation that was left unknown, or corrects one that was settled at
+    /// its prediction alone. The first evidence counts; where nothing is in doubt it is an error.
     async fn reconcile(
         &self,
         request: RequestId,
         evidence: &Evidence,
         now: UtcTime,
     ) -> Result<Vec<Standing>, LedgerError>;
+
+    /// Books what was spent of this replica's leases, and brings each lease that is named to what is
+    /// wanted of it, as far as its account allows. Answers how those stand now.
+    async fn report(&self, report: &Report, now: UtcTime) -> Result<Vec<Leased>, LedgerError>;
+
+    /// Asks all other replicas to give back what they lease of these accounts and do not need. For a few
+    /// seconds nothing more of them is leased to anybody.
+    async fn recall(&self, accounts: &[Account], now: UtcTime) -> Result<(), LedgerError>;
 
     /// The answer of a request has reached its client, so an identical request is a new one from here
     /// on. Repeating it changes nothing.
@@ -73,6 +113,19 @@ pub trait Ledger: Send + Sync {
         since: UtcTime,
     ) -> Result<Option<Record>, LedgerError>;
 
+    /// Allows more than a budget's limit, once.
+    async fn top_up(&self, new: &NewTopUp, now: UtcTime) -> Result<TopUp, LedgerError>;
+
+    /// Every top-up, oldest first.
+    async fn top_ups(&self) -> Result<Vec<TopUp>, LedgerError>;
+
+    /// Tells the others which limits this replica's policy sets. Where two differ, the lower one holds
+    /// for both. A limit that this replica's last policy had otherwise is an event.
+    async fn publish(&self, caps: &[Cap], now: UtcTime) -> Result<(), LedgerError>;
+
+    /// The limits that each living replica has published.
+    async fn published(&self) -> Result<Vec<(ReplicaId, Cap)>, LedgerError>;
+
     /// Every row of the books, in the order of their accounts.
     async fn balances(&self) -> Result<Vec<Balance>, LedgerError>;
 
@@ -81,6 +134,9 @@ pub trait Ledger: Send + Sync {
 
     /// Entries with a sequence number above `after`, oldest first.
     async fn entries(&self, after: u64, limit: u32) -> Result<Vec<Entry>, LedgerError>;
+
+    /// Events with a sequence number above `after`, oldest first.
+    async fn events(&self, after: u64, limit: u32) -> Result<Vec<Event>, LedgerError>;
 
     /// What is known of one request; `None` when it never reserved.
     async fn record(&self, request: RequestId) -> Result<Option<Record>, LedgerError>;

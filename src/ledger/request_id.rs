@@ -3,6 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use sha2::{Digest, Sha256};
+
+use super::{AccountKey, Epoch};
 use crate::units::UtcTime;
 
 /// Names one request. Ids sort by arrival, to the millisecond, so that an index on them grows at its end.
@@ -22,6 +25,23 @@ impl RequestId {
     pub fn new(now: UtcTime, random: [u8; 10]) -> Self {
         let millis = u64::try_from(now.as_millisecond()).unwrap_or(0); // before 1970 nothing arrives
         Self(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+    }
+
+    /// The name under which a lease stands in the worklist when its replica has gone: whoever knows the
+    /// life, when it began and the account can tell it.
+    pub fn of_lease(epoch: Epoch, began_at: UtcTime, account: &AccountKey) -> Self {
+        let AccountKey {
+            budget,
+            partition,
+            unit,
+            starts_at,
+        } = account;
+        let epoch = epoch.number();
+        let name = format!("{epoch}\n{budget}\n{partition}\n{unit}\n{starts_at}");
+        let digest = Sha256::digest(name);
+        let mut tail = [0; 10];
+        tail.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+        Self::new(began_at, tail)
     }
 
     pub const fn from_uuid(id: uuid::Uuid) -> Self {

@@ -91,6 +91,13 @@ impl Amount {
         i64::try_from(micros.div_ceil(under.get())).ok().map(Self)
     }
 
+    /// One of `parts` equal parts, rounded down; nothing of no parts.
+    #[must_use]
+    pub fn part_floor(self, parts: u64) -> Self {
+        let parts = i64::try_from(parts).unwrap_or(i64::MAX);
+        Self(self.0.checked_div(parts).unwrap_or(0))
+    }
+
     /// What remains of `self` after `other`, nothing if `other` is larger.
     #[must_use]
     pub fn minus(self, other: Self) -> Self {

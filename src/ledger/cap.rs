@@ -1,0 +1,75 @@
+//! What an edit of the policy changes in the limits, in sentences for the record.
+
+use super::Cap;
+use crate::units::Amount;
+
+/// What is different in `after`; nothing where it is the same.
+pub fn changes(before: &[Cap], after: &[Cap]) -> Vec<String> {
+    let same = |one: &Cap, other: &Cap| one.budget == other.budget && one.unit == other.unit;
+    let mut said = Vec::new();
+    for cap in after {
+        let was = before.iter().find(|old| same(old, cap));
+        match was {
+            Some(old) if old.limit == cap.limit => {}
+            Some(old) => said.push(format!(
+                "budget {} ({}): the limit is {}, it was {}",
+                cap.budget,
+                cap.unit,
+                shown(cap.limit),
+                shown(old.limit)
+            )),
+            None => said.push(format!(
+                "budget {} ({}) is new, with the limit {}",
+                cap.budget,
+                cap.unit,
+                shown(cap.limit)
+            )),
+        }
+    }
+    let gone = |old: &&Cap| !after.iter().any(|cap| same(old, cap));
+    let fresh = |cap: &&Cap| !before.iter().any(|old| same(old, cap));
+    for old in before.iter().filter(gone) {
+        let twin = |cap: &&Cap| cap.unit == old.unit && cap.limit == old.limit;
+        let renamed = after.iter().filter(fresh).find(twin);
+        said.push(match renamed {
+            Some(cap) => format!(
+                "budget {} ({}) is gone and {} has the same limit: if that is a new name for it, nothing \
+                 that was spent counts under the new one; the old name brings it back",
+                old.budget, old.unit, cap.budget
+            ),
+            None => format!("budget {} ({}) is gone", old.budget, old.unit),
+        });
+    }
+    said
+}
+
+fn shown(limit: Option<Amount>) -> String {
+    limit.map_or_else(|| "none".into(), |limit| limit.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Unit;
+
+    fn cap(budget: &str, limit: Option<u64>) -> Cap {
+        Cap {
+            budget: budget.into(),
+            unit: Unit::Pu,
+            limit: limit.map(|whole| Amount::from_whole(whole).expect("small")),
+        }
+    }
+
+    #[test]
+    fn each_change_is_a_sentence_and_no_change_is_none() {
+        let before = [cap("org", Some(50)), cap("team", Some(9)), cap("old", None)];
+        assert_eq!(changes(&before, &before), [""; 0]);
+        let after = [cap("org", Some(40)), cap("crew", Some(9)), cap("new", Some(1))];
+        let said = changes(&before, &after);
+        assert_eq!(said.len(), 5, "{said:#?}");
+        assert_eq!(said[0], "budget org (pu): the limit is 40, it was 50");
+        assert_eq!(said[1], "budget crew (pu) is new, with the limit 9");
+        assert!(said[3].starts_with("budget team (pu) is gone and crew has the same limit"));
+        assert_eq!(said[4], "budget old (pu) is gone");
+    }
+}

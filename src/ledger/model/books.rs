@@ -1,0 +1,370 @@
+//! The steps on reservations, and the balances that follow from them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::lives::{Life, Slice};
+use crate::ledger::{
+    AccountKey, Balance, Breach, Cap, Draws, Entry, EntryKind, Epoch, Event, Evidence, LedgerError,
+    NewReservation, NewTopUp, Outcome, Record, ReplicaId, RequestId, Reserved, Standing, State, TopUp,
+    changes, left, redraw,
+};
+use crate::policy::{Account, Claim};
+use crate::units::{Amount, UtcTime};
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Books {
+    pub(super) accounts: BTreeMap<AccountKey, Account>,
+    pub(super) records: BTreeMap<RequestId, Record>,
+    /// Which life holds a reservation that is under way.
+    pub(super) holders: BTreeMap<RequestId, Epoch>,
+    pub(super) lives: BTreeMap<Epoch, Life>,
+    pub(super) slices: BTreeMap<(Epoch, AccountKey), Slice>,
+    /// When an account's leases were last recalled.
+    pub(super) recalls: BTreeMap<AccountKey, UtcTime>,
+    pub(super) top_ups: Vec<TopUp>,
+    draws: BTreeMap<AccountKey, Draws>,
+    caps: BTreeMap<ReplicaId, Vec<Cap>>,
+    pub(super) entries: Vec<Entry>,
+    pub(super) events: Vec<Event>,
+}
+
+/// One line of the journal, before it is numbered.
+pub(super) struct Line<'a> {
+    pub(super) request: Option<RequestId>,
+    pub(super) account: &'a Account,
+    pub(super) kind: EntryKind,
+    pub(super) reserved: Amount,
+    pub(super) charged: Amount,
+    pub(super) note: Arc<str>,
+    /// The limit against which top-ups are drawn; `None` leaves them alone.
+    pub(super) limit: Option<Amount>,
+}
+
+impl<'a> Line<'a> {
+    pub(super) fn of_lease(
+        account: &'a Account,
+        kind: EntryKind,
+        amount: Amount,
+        limit: Option<Amount>,
+    ) -> Self {
+        Self {
+            request: None,
+            account,
+            kind,
+            reserved: amount,
+            charged: Amount::ZERO,
+            note: "".into(),
+            limit,
+        }
+    }
+
+    /// A line that belongs to no request and moves nothing need not be written.
+    fn says_nothing(&self) -> bool {
+        self.request.is_none() && self.reserved.is_zero() && self.charged.is_zero()
+    }
+}
+
+impl Books {
+    pub(super) fn reserve(
+        &mut self,
+        me: Epoch,
+        new: &NewReservation,
+        now: UtcTime,
+    ) -> Result<Reserved, LedgerError> {
+        if let Some(record) = self.records.get(&new.request) {
+            return if new.repeats(record) {
+                self.standings(me, &new.claims, now).map(Reserved::Granted)
+            } else {
+                Err(LedgerError::Reused(new.request))
+            };
+        }
+        new.check_claims()?;
+        let mut breaches = Vec::new();
+        for claim in &new.claims {
+            breaches.extend(self.breach(me, claim, now)?);
+        }
+        if !breaches.is_empty() {
+            return Ok(Reserved::Full(breaches));
+        }
+        self.holders.insert(new.request, me);
+        self.enter(Some(me), new.held(now), &[EntryKind::Reserve], now)?;
+        self.standings(me, &new.claims, now).map(Reserved::Granted)
+    }
+
+    pub(super) fn close(
+        &mut self,
+        me: Epoch,
+        request: RequestId,
+        outcome: &Outcome,
+        now: UtcTime,
+    ) -> Result<Vec<Standing>, LedgerError> {
+        let record = self.find(request)?;
+        let claims = record.claims.clone();
+        if record.state == State::stopped() {
+            if let Some(evidence) = Evidence::of_the_guard_itself(outcome) {
+                return self.reconcile(me, request, &evidence, now);
+            }
+        }
+        if record.state == State::Held {
+            let kind = match outcome {
+                Outcome::Settled(_) => EntryKind::Settle,
+                Outcome::Voided => EntryKind::Void,
+                Outcome::Unknown { .. } => EntryKind::Unknown,
+            };
+            self.holders.remove(&request);
+            self.enter(Some(me), record.entering(outcome.state(), now), &[kind], now)?;
+        }
+        self.standings(me, &claims, now)
+    }
+
+    pub(super) fn reconcile(
+        &mut self,
+        me: Epoch,
+        request: RequestId,
+        evidence: &Evidence,
+        now: UtcTime,
+    ) -> Result<Vec<Standing>, LedgerError> {
+        let record = self.find(request)?;
+        let claims = record.claims.clone();
+        let kinds: &[EntryKind] = match record.state {
+            State::Unknown { .. } => &[EntryKind::Reconcile],
+            ref state if state.is_only_predicted() => &[EntryKind::Reopen, EntryKind::Reconcile],
+            State::Reconciled(_) => return self.standings(me, &claims, now),
+            State::Held | State::Settled(_) | State::Voided => {
+                return Err(LedgerError::NotInDoubt(request));
+            }
+        };
+        let state = State::Reconciled(evidence.clone());
+        self.enter(Some(me), record.entering(state, now), kinds, now)?;
+        self.note(&evidence.by, evidence.event(request), now);
+        self.standings(me, &claims, now)
+    }
+
+    pub(super) fn top_up(&mut self, new: NewTopUp, now: UtcTime) -> TopUp {
+        let id = self.top_ups.last().map_or(1, |last| last.id + 1);
+        let top_up = TopUp::of(new, id, now);
+        self.note(&top_up.by, top_up.event(), now);
+        self.top_ups.push(top_up.clone());
+        top_up
+    }
+
+    pub(super) fn publish(&mut self, replica: ReplicaId, caps: &[Cap], now: UtcTime) {
+        if let Some(before) = self.caps.insert(replica, caps.to_vec()) {
+            for change in changes(&before, caps) {
+                self.note(&replica.to_string(), change, now);
+            }
+        }
+    }
+
+    pub(super) fn published(&self) -> Vec<(ReplicaId, Cap)> {
+        let living = |replica: &ReplicaId| self.lives.values().any(|life| life.is_of(*replica));
+        let all = self.caps.iter().filter(|(replica, _)| living(replica));
+        all.flat_map(|(replica, caps)| caps.iter().map(|cap| (*replica, cap.clone())))
+            .collect()
+    }
+
+    pub(super) fn note(&mut self, by: &str, what: String, at: UtcTime) {
+        let sequence = self.events.last().map_or(1, |last| last.sequence + 1);
+        self.events.push(Event {
+            sequence,
+            at,
+            by: by.to_owned(),
+            what,
+        });
+    }
+
+    pub(super) fn find(&self, request: RequestId) -> Result<Record, LedgerError> {
+        let record = self.records.get(&request).cloned();
+        record.ok_or(LedgerError::NotReserved(request))
+    }
+
+    /// Puts a record in its new state, with a line for each claim and kind. Without a life to act for,
+    /// top-ups are left alone: what is used stays the same.
+    pub(super) fn enter(
+        &mut self,
+        me: Option<Epoch>,
+        record: Record,
+        kinds: &[EntryKind],
+        now: UtcTime,
+    ) -> Result<(), LedgerError> {
+        let before = self.records.insert(record.request, record.clone());
+        for claim in &record.claims {
+            for kind in kinds {
+                let state = match kind {
+                    EntryKind::Reopen => before.as_ref().map_or(&record.state, |old| &old.state),
+                    _ => &record.state,
+                };
+                let line = Line {
+                    request: Some(record.request),
+                    account: &claim.account,
+                    kind: *kind,
+                    reserved: claim.amount,
+                    charged: state.charged(claim).unwrap_or_default(),
+                    note: state.note(),
+                    limit: me.and_then(|me| self.limit(me, claim)),
+                };
+                self.write(line, now)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a line, and lets the window draw what it needs of its top-ups now.
+    pub(super) fn write(&mut self, line: Line<'_>, now: UtcTime) -> Result<(), LedgerError> {
+        if line.says_nothing() {
+            return Ok(());
+        }
+        let key = AccountKey::from(line.account);
+        let row = self.accounts.entry(key.clone());
+        let account = row.or_insert_with(|| line.account.clone()).clone();
+        let limit = line.limit;
+        self.push(line, account.clone(), now);
+        let used = used(&self.balance(&account)?)?;
+        let Some(limit) = limit else {
+            return Ok(());
+        };
+        let draws = self.draws.entry(key).or_default();
+        let before = drawn(draws);
+        let mut own: Vec<_> = self.top_ups.iter_mut().filter(|top| top.is_for(&account)).collect();
+        redraw(&mut own, draws, used.minus(limit), now);
+        let after = drawn(draws);
+        for (kind, amount) in [
+            (EntryKind::Draw, after.minus(before)),
+            (EntryKind::Undraw, before.minus(after)),
+        ] {
+            if !amount.is_zero() {
+                let line = Line::of_lease(&account, kind, amount, None);
+                self.push(line, account.clone(), now);
+            }
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, line: Line<'_>, account: Account, now: UtcTime) {
+        let sequence = self.entries.last().map_or(1, |last| last.sequence + 1);
+        self.entries.push(Entry {
+            sequence,
+            at: now,
+            request: line.request,
+            account,
+            kind: line.kind,
+            reserved: line.reserved,
+            charged: line.charged,
+            note: line.note,
+        });
+    }
+
+    fn breach(
+        &self,
+        me: Epoch,
+        claim: &Claim,
+        now: UtcTime,
+    ) -> Result<Option<Breach>, LedgerError> {
+        let balance = self.balance(&claim.account)?;
+        let sum = used(&balance)?.checked_add(claim.amount);
+        match (self.limit(me, claim), sum) {
+            (Some(limit), Some(sum)) if sum <= self.most(limit, &balance, now) => Ok(None),
+            (Some(limit), _) => Ok(Some(Breach {
+                account: claim.account.clone(),
+                needed: claim.amount,
+                remaining: self.remaining(limit, &balance, now),
+                limit,
+                elsewhere: self.elsewhere(me, &claim.account),
+            })),
+            (None, Some(_)) => Ok(None),
+            (None, None) => Err(overflow(&claim.account)),
+        }
+    }
+
+    pub(super) fn standings(
+        &self,
+        me: Epoch,
+        claims: &[Claim],
+        now: UtcTime,
+    ) -> Result<Vec<Standing>, LedgerError> {
+        let standing = |claim: &Claim| {
+            let balance = self.balance(&claim.account)?;
+            used(&balance)?;
+            let limit = self.limit(me, claim).or(claim.limit);
+            Ok(Standing {
+                account: claim.account.clone(),
+                limit,
+                remaining: limit.map(|limit| self.remaining(limit, &balance, now)),
+            })
+        };
+        claims.iter().map(standing).collect()
+    }
+
+    /// The lowest limit that any policy in force sets; `None` where nothing refuses.
+    pub(super) fn limit(&self, me: Epoch, claim: &Claim) -> Option<Amount> {
+        let own = self.lives.get(&me).map(|life| life.replica);
+        let others = self.published().into_iter().filter(|(replica, cap)| {
+            Some(*replica) != own
+                && cap.budget == claim.account.budget
+                && cap.unit == claim.account.unit
+        });
+        let theirs = others.filter_map(|(_, cap)| cap.limit);
+        theirs.chain(claim.limit.filter(|_| claim.enforced)).min()
+    }
+
+    /// The limit with all that top-ups allow beyond it.
+    fn most(&self, limit: Amount, balance: &Balance, now: UtcTime) -> Amount {
+        let own = self.top_ups.iter().filter(|top| top.is_for(&balance.account));
+        limit
+            .saturating_add(balance.drawn)
+            .saturating_add(left(own, now))
+    }
+
+    pub(super) fn remaining(&self, limit: Amount, balance: &Balance, now: UtcTime) -> Amount {
+        let used = balance.used().unwrap_or(Amount::MAX);
+        self.most(limit, balance, now).minus(used)
+    }
+
+    /// The sum of all that was ever claimed or leased of the account, each in the column of its state.
+    pub(super) fn balance(&self, account: &Account) -> Result<Balance, LedgerError> {
+        let key = AccountKey::from(account);
+        let mut balance = Balance::empty(self.accounts.get(&key).unwrap_or(account).clone());
+        balance.drawn = self.draws.get(&key).map_or(Amount::ZERO, drawn);
+        for record in self.records.values() {
+            let own = |claim: &&Claim| AccountKey::from(&claim.account) == key;
+            for claim in record.claims.iter().filter(own) {
+                add(&mut balance, claim, &record.state).ok_or_else(|| overflow(account))?;
+            }
+        }
+        for ((_, leased), slice) in &self.slices {
+            if *leased == key {
+                let sum = balance.leased.checked_add(slice.amount);
+                balance.leased = sum.ok_or_else(|| overflow(account))?;
+            }
+        }
+        Ok(balance)
+    }
+}
+
+fn add(balance: &mut Balance, claim: &Claim, state: &State) -> Option<()> {
+    match (state, state.charged(claim)) {
+        (_, Some(charged)) => {
+            balance.settled = balance.settled.checked_add(charged.min(claim.amount))?;
+            balance.overrun = balance.overrun.checked_add(charged.minus(claim.amount))?;
+        }
+        (State::Held, None) => balance.held = balance.held.checked_add(claim.amount)?,
+        (_, None) => balance.unknown = balance.unknown.checked_add(claim.amount)?,
+    }
+    Some(())
+}
+
+fn drawn(draws: &Draws) -> Amount {
+    let add = |sum: Amount, draw: &Amount| sum.saturating_add(*draw);
+    draws.values().fold(Amount::ZERO, add)
+}
+
+fn used(balance: &Balance) -> Result<Amount, LedgerError> {
+    balance.used().ok_or_else(|| overflow(&balance.account))
+}
+
+pub(super) fn overflow(account: &Account) -> LedgerError {
+    LedgerError::Overflow {
+        budget: Arc::clone(&account.budget),
+    }
+}
