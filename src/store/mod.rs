@@ -1,9 +1,18 @@
 //! The databases behind the books. Each keeps every promise of [`Ledger`](crate::ledger::Ledger), and
 //! `contract` holds all of them to it with one list of tests.
+//!
+//! They share how a step is decided. It waits in a `queue` for the one task that writes (`writer`), which
+//! takes many at once, reads what they are about from the database's `tables`, decides each on rows in
+//! memory (`desk`), writes what has changed in one transaction, and answers when that is durable.
 
 #[cfg(test)]
 mod contract;
+mod desk;
+mod queue;
+mod rows;
 pub mod sqlite;
+mod tables;
+mod writer;
 
 pub use sqlite::Sqlite;
 

@@ -3,52 +3,31 @@
 use sqlx::query_builder::Separated;
 use sqlx::{Connection, QueryBuilder, Sqlite as Dialect, SqliteConnection};
 
-use super::desk::{Desk, NewClaim, NewEntry, Row};
-use super::rows::{amounts_text, state_columns};
-use crate::ledger::{LedgerError, Record, RequestId};
-use crate::units::{Amount, UtcTime};
+use super::read::bytes;
+use crate::store::desk::{ChangedRecord, Changes, NewEntry};
+use crate::store::rows::{amounts_text, claims_text, state_columns};
+use crate::store::tables::Row;
+use crate::units::UtcTime;
 
 /// Rows to a statement. Only these few texts are ever made, so that each is prepared once.
 pub(super) const PORTIONS: [usize; 3] = [64, 8, 1];
 
-/// Makes the desk's changes durable, or leaves the disk as it was.
-pub(super) async fn flush(
+/// Makes a batch's changes durable, or leaves the disk as it was.
+pub(super) async fn write(
     connection: &mut SqliteConnection,
-    desk: &Desk,
-) -> Result<(), LedgerError> {
-    let changes = desk.changes();
-    let rows = changes.accounts.iter().map(|key| desk.row(key));
-    let rows = rows.collect::<Result<Vec<_>, _>>()?;
-    let records = changes.records.iter().filter_map(|id| desk.record(*id));
-    let records: Vec<_> = records.collect();
-    write(
-        connection,
-        &rows,
-        &records,
-        &changes.claims,
-        &changes.entries,
-    )
-    .await
-    .map_err(super::rows::failed)
-}
-
-async fn write(
-    connection: &mut SqliteConnection,
-    rows: &[&Row],
-    records: &[&Record],
-    claims: &[NewClaim],
-    entries: &[NewEntry],
+    changes: &Changes<'_>,
 ) -> Result<(), sqlx::Error> {
+    let Changes {
+        rows,
+        records,
+        entries,
+    } = changes;
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     put(&mut transaction, &ACCOUNT, rows, |to, row| {
         bind_row(to, row);
     })
     .await?;
-    put(&mut transaction, &RESERVATION, records, |to, record| {
-        bind_record(to, record);
-    })
-    .await?;
-    put(&mut transaction, &CLAIM, claims, bind_claim).await?;
+    put(&mut transaction, &RESERVATION, records, bind_record).await?;
     put(&mut transaction, &ENTRY, entries, bind_entry).await?;
     transaction.commit().await
 }
@@ -67,16 +46,11 @@ const ACCOUNT: Put = Put {
 };
 
 const RESERVATION: Put = Put {
-    head: "INSERT INTO reservation (id, team, key, api, product, tag, predicted, state,
-           charged, source, why, reserved_at, closed_at, fingerprint) ",
+    head: "INSERT INTO reservation (id, team, key, api, product, tag, predicted, claims,
+           state, charged, source, why, reserved_at, closed_at, fingerprint) ",
     tail: " ON CONFLICT (id) DO UPDATE SET state = excluded.state, charged = excluded.charged,
            source = excluded.source, why = excluded.why, closed_at = excluded.closed_at,
            fingerprint = excluded.fingerprint",
-};
-
-const CLAIM: Put = Put {
-    head: "INSERT INTO claim (reservation, account, amount, most, enforced) ",
-    tail: "",
 };
 
 const ENTRY: Put = Put {
@@ -118,15 +92,17 @@ fn bind_row(to: &mut Values<'_>, row: &Row) {
         .push_bind(balance.held.micros());
 }
 
-fn bind_record(to: &mut Values<'_>, record: &Record) {
+fn bind_record(to: &mut Values<'_>, changed: &ChangedRecord<'_>) {
+    let record = changed.record;
     let (charged, source, why) = state_columns(&record.state);
-    to.push_bind(id(record.request))
+    to.push_bind(bytes(record.request))
         .push_bind(record.team.to_string())
         .push_bind(record.key.to_string())
         .push_bind(record.api.to_string())
         .push_bind(record.product.as_deref().map(str::to_owned))
         .push_bind(record.tag.as_deref().map(str::to_owned))
         .push_bind(amounts_text(&record.predicted))
+        .push_bind(claims_text(&changed.claims))
         .push_bind(record.state.name())
         .push_bind(charged)
         .push_bind(source.map(str::to_owned))
@@ -136,24 +112,12 @@ fn bind_record(to: &mut Values<'_>, record: &Record) {
         .push_bind(record.fingerprint.map(|print| print.as_bytes().to_vec()));
 }
 
-fn bind_claim(to: &mut Values<'_>, new: &NewClaim) {
-    to.push_bind(id(new.request))
-        .push_bind(new.account_id)
-        .push_bind(new.claim.amount.micros())
-        .push_bind(new.claim.limit.map(Amount::micros))
-        .push_bind(new.claim.enforced);
-}
-
 fn bind_entry(to: &mut Values<'_>, entry: &NewEntry) {
     to.push_bind(entry.at.as_microsecond())
-        .push_bind(id(entry.request))
+        .push_bind(bytes(entry.request))
         .push_bind(entry.account_id)
         .push_bind(entry.kind.name())
         .push_bind(entry.reserved.micros())
         .push_bind(entry.charged.micros())
         .push_bind(entry.note.to_string());
-}
-
-fn id(request: RequestId) -> Vec<u8> {
-    request.as_uuid().into_bytes().to_vec()
 }

@@ -1,28 +1,25 @@
 //! SQLite behind the books: one file, one guard, one writer.
 //!
-//! All steps go through one task (`writer`) that takes what waits, decides each step on rows it
-//! keeps in memory (`desk`), writes what they changed in one transaction (`flush`), and answers
-//! when it is on the disk. Readers have connections of their own and see what was committed before.
+//! What waits is written in one transaction (`flush`). Readers have connections of their own and see what
+//! was committed before.
 
-mod desk;
+mod cells;
 mod flush;
 mod lock;
 mod open;
 mod read;
-mod rows;
+mod tables;
 #[cfg(test)]
 mod tests;
-mod writer;
 
 use std::path::Path;
 
 use async_trait::async_trait;
 use sqlx::SqlitePool;
-use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
 
-use self::writer::{Ending, Step};
 use super::OpenError;
+use super::queue::Queue;
+use super::writer::Ending;
 use crate::ledger::{
     Balance, Entry, Evidence, Fingerprint, Ledger, LedgerError, NewReservation, Outcome, Record,
     RequestId, Reserved, Standing,
@@ -30,83 +27,41 @@ use crate::ledger::{
 use crate::policy::Account;
 use crate::units::UtcTime;
 
-/// Steps that may wait for the writer; more callers than this wait to be let in.
-const WAITING_STEPS: usize = 1024;
-
 /// The books in a SQLite file.
 #[derive(Debug)]
 pub struct Sqlite {
-    steps: mpsc::Sender<Step>,
+    queue: Queue,
     readers: SqlitePool,
-    writer: JoinHandle<()>,
-    found_in_doubt: u64,
+    found_in_doubt: usize,
 }
 
 impl Sqlite {
     /// Opens or makes the store. Whatever an earlier process left held is unknown from here on.
     pub async fn open(path: &Path, now: UtcTime) -> Result<Self, OpenError> {
         let opened = open::open(path, now).await?;
-        let (steps, waiting) = mpsc::channel(WAITING_STEPS);
-        let writer = tokio::spawn(writer::run(opened.writer, opened.lock, waiting));
         Ok(Self {
-            steps,
+            queue: Queue::before(opened.writer),
             readers: opened.readers,
-            writer,
             found_in_doubt: opened.found_in_doubt,
         })
     }
 
     /// How many reservations of an earlier process had to be counted as unknown when this one opened.
-    pub const fn found_in_doubt(&self) -> u64 {
+    pub const fn found_in_doubt(&self) -> usize {
         self.found_in_doubt
     }
 
     /// Writes what still waits, then lets go of the file. Dropping the store does the same unobserved.
     pub async fn shut_down(self) {
-        let Self {
-            steps,
-            readers,
-            writer,
-            found_in_doubt: _,
-        } = self;
-        drop(steps);
-        readers.close().await;
-        if let Err(panicked) = writer.await {
-            tracing::error!(cause = %panicked, "the writer of the books did not end well");
-        }
-    }
-
-    async fn ask<T>(
-        &self,
-        step: impl FnOnce(oneshot::Sender<Result<T, LedgerError>>) -> Step,
-    ) -> Result<T, LedgerError> {
-        let stopped = || LedgerError::Unavailable("the writer of the books has stopped".into());
-        let (reply, answer) = oneshot::channel();
-        self.steps.send(step(reply)).await.map_err(|_| stopped())?;
-        answer.await.map_err(|_| stopped())?
-    }
-
-    async fn end(
-        &self,
-        request: RequestId,
-        ending: Ending,
-        now: UtcTime,
-    ) -> Result<Vec<Standing>, LedgerError> {
-        self.ask(|reply| Step::End {
-            request,
-            ending,
-            now,
-            reply,
-        })
-        .await
+        self.readers.close().await;
+        self.queue.shut_down().await;
     }
 }
 
 #[async_trait]
 impl Ledger for Sqlite {
     async fn reserve(&self, new: &NewReservation, now: UtcTime) -> Result<Reserved, LedgerError> {
-        let new = Box::new(new.clone());
-        self.ask(|reply| Step::Reserve { new, now, reply }).await
+        self.queue.reserve(new, now).await
     }
 
     async fn close(
@@ -115,7 +70,8 @@ impl Ledger for Sqlite {
         outcome: &Outcome,
         now: UtcTime,
     ) -> Result<Vec<Standing>, LedgerError> {
-        self.end(request, Ending::Close(outcome.clone()), now).await
+        let ending = Ending::Close(outcome.clone());
+        self.queue.end(request, ending, now).await
     }
 
     async fn reconcile(
@@ -125,11 +81,12 @@ impl Ledger for Sqlite {
         now: UtcTime,
     ) -> Result<Vec<Standing>, LedgerError> {
         let ending = Ending::Reconcile(evidence.clone());
-        self.end(request, ending, now).await
+        self.queue.end(request, ending, now).await
     }
 
     async fn delivered(&self, request: RequestId, now: UtcTime) -> Result<(), LedgerError> {
-        self.end(request, Ending::Deliver, now).await.map(drop)
+        let answer = self.queue.end(request, Ending::Deliver, now).await;
+        answer.map(drop)
     }
 
     async fn undelivered(
@@ -165,11 +122,7 @@ impl Ledger for Sqlite {
     }
 
     async fn ping(&self) -> Result<(), LedgerError> {
-        if self.writer.is_finished() {
-            return Err(LedgerError::Unavailable(
-                "the writer of the books has stopped".into(),
-            ));
-        }
+        self.queue.check()?;
         read::ping(&self.readers).await
     }
 }

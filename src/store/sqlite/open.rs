@@ -8,11 +8,15 @@ use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions, Connection, SqlitePool};
+use sqlx::{ConnectOptions, SqlitePool};
 use tracing::warn;
 
 use super::lock::StoreLock;
+use super::read;
+use super::tables::SqliteTables;
+use crate::ledger::LedgerError;
 use crate::store::OpenError;
+use crate::store::writer::{BATCH, Writer};
 use crate::units::UtcTime;
 
 /// Marks the file as ours, in its header.
@@ -22,25 +26,25 @@ const LOCKED_FOR: Duration = Duration::from_secs(2);
 const READERS: u32 = 4;
 
 pub(super) struct Opened {
-    pub(super) writer: SqliteConnection,
+    pub(super) writer: Writer<SqliteTables>,
     pub(super) readers: SqlitePool,
-    pub(super) lock: StoreLock,
-    pub(super) found_in_doubt: u64,
+    pub(super) found_in_doubt: usize,
 }
 
 pub(super) async fn open(path: &Path, now: UtcTime) -> Result<Opened, OpenError> {
     let lock = StoreLock::take(path)?;
-    let failed = |cause: sqlx::Error| unreachable(path, cause);
-    let mut writer = options(path)
+    let mut connection = options(path)
         .connect()
         .await
         .map_err(|cause| not_ours(path, cause))?;
-    prove_ours(&mut writer, path).await?;
+    prove_ours(&mut connection, path).await?;
     let migrated = sqlx::migrate!("src/store/migrations/sqlite")
-        .run(&mut writer)
+        .run(&mut connection)
         .await;
     migrated.map_err(|error| not_migrated(path, error))?;
-    let found_in_doubt = doubt_what_is_held(&mut writer, now).await.map_err(failed)?;
+    let mut writer = Writer::new(SqliteTables::new(connection, lock));
+    let found_in_doubt = doubt_what_is_held(&mut writer, now).await;
+    let found_in_doubt = found_in_doubt.map_err(|cause| unreachable(path, cause))?;
     if found_in_doubt > 0 {
         warn!(
             requests = found_in_doubt,
@@ -51,8 +55,7 @@ pub(super) async fn open(path: &Path, now: UtcTime) -> Result<Opened, OpenError>
     let readers = pool.connect_with(options(path).read_only(true).create_if_missing(false));
     Ok(Opened {
         writer,
-        readers: readers.await.map_err(failed)?,
-        lock,
+        readers: readers.await.map_err(|cause| unreachable(path, cause))?,
         found_in_doubt,
     })
 }
@@ -85,44 +88,21 @@ async fn prove_ours(writer: &mut SqliteConnection, path: &Path) -> Result<(), Op
     }
 }
 
-/// Three statements however much is held: its journal lines, the sums, the states.
+/// Ends as unknown what an earlier guard left held, a batch at a time.
 async fn doubt_what_is_held(
-    writer: &mut SqliteConnection,
+    writer: &mut Writer<SqliteTables>,
     now: UtcTime,
-) -> Result<u64, sqlx::Error> {
+) -> Result<usize, LedgerError> {
     const WHY: &str = "the guard stopped while the request was under way";
-    let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
-    sqlx::query(
-        "INSERT INTO entry (at, reservation, account, kind, reserved, charged, note)
-         SELECT ?, claim.reservation, claim.account, 'unknown', claim.amount, 0, ?
-         FROM reservation
-         JOIN claim ON claim.reservation = reservation.id
-         JOIN account ON account.id = claim.account
-         WHERE reservation.state = 'held'
-         ORDER BY claim.reservation, budget, partition, unit, starts_at",
-    )
-    .bind(now.as_microsecond())
-    .bind(WHY)
-    .execute(&mut *transaction)
-    .await?;
-    sqlx::query(
-        "UPDATE account SET held = held - left.amount, unknown = unknown + left.amount
-         FROM (SELECT claim.account, SUM(claim.amount) AS amount
-               FROM reservation JOIN claim ON claim.reservation = reservation.id
-               WHERE reservation.state = 'held' GROUP BY claim.account) AS left
-         WHERE account.id = left.account",
-    )
-    .execute(&mut *transaction)
-    .await?;
-    let moved = sqlx::query(
-        "UPDATE reservation SET state = 'unknown', why = ?, closed_at = ? WHERE state = 'held'",
-    )
-    .bind(WHY)
-    .bind(now.as_microsecond())
-    .execute(&mut *transaction)
-    .await?;
-    transaction.commit().await?;
-    Ok(moved.rows_affected())
+    let mut found = 0;
+    loop {
+        let held = read::held(&mut writer.tables.connection, BATCH).await?;
+        if held.is_empty() {
+            return Ok(found);
+        }
+        found += held.len();
+        writer.doubt(held, WHY, now).await?;
+    }
 }
 
 fn not_migrated(path: &Path, error: MigrateError) -> OpenError {

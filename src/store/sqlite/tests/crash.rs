@@ -80,3 +80,19 @@ async fn a_guard_that_stops_without_closing_its_reservations_leaves_them_unknown
     let books: Books = store;
     assert_eq!(columns(&books, "org").await, [0, 0, 10, 0]);
 }
+
+#[tokio::test]
+async fn more_than_one_batch_can_be_left_held() {
+    let (store, folder) = empty_store().await;
+    let books: Books = store.clone();
+    for number in 0..600 {
+        grant(&books, number, vec![claim("org", 1, 600)]).await;
+    }
+    drop(books);
+    let_go(store).await;
+    let store = open(&folder).await;
+    assert_eq!(store.found_in_doubt(), 600);
+    let books: Books = store;
+    assert_eq!(columns(&books, "org").await, [0, 0, 600, 0]);
+    crate::store::contract::the_journal_adds_up(&*books).await;
+}

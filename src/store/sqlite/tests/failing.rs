@@ -4,9 +4,9 @@
 use sqlx::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::super::writer::{Ending, Step};
 use super::*;
 use crate::ledger::{Ledger, LedgerError, Outcome, Reserved};
+use crate::store::writer::{Ending, Step};
 
 /// A disk that is full, as far as the journal goes: the failure comes in the middle of a transaction.
 const FULL_DISK: &str = "CREATE TRIGGER full_disk BEFORE INSERT ON entry WHEN NEW.kind <> 'void'
@@ -131,7 +131,12 @@ async fn a_grant_that_a_repeated_step_was_told_of_stays() {
         now: noon(),
         reply,
     };
-    let both = store.steps.reserve_many(2).await.expect("the writer runs");
+    let both = store
+        .queue
+        .steps
+        .reserve_many(2)
+        .await
+        .expect("the writer runs");
     let unheard = Step::Reserve {
         new: Box::new(request(1, vec![claim("org", 10, 50)])),
         now: noon(),
@@ -157,7 +162,12 @@ async fn what_waits_when_the_store_is_let_go_is_written() {
         now: noon(),
         reply: oneshot::channel().0,
     };
-    store.steps.send(unheard).await.expect("the writer runs");
+    store
+        .queue
+        .steps
+        .send(unheard)
+        .await
+        .expect("the writer runs");
     drop(books);
     let_go(store).await;
     let books: Books = open(&folder).await;
@@ -169,8 +179,8 @@ async fn a_store_whose_writer_has_ended_refuses() {
     let (mut store, _folder) = empty_store().await;
     let (steps, _) = mpsc::channel(1);
     let open = Arc::get_mut(&mut store).unwrap();
-    drop(std::mem::replace(&mut open.steps, steps));
-    (&mut open.writer).await.unwrap();
+    drop(std::mem::replace(&mut open.queue.steps, steps));
+    (&mut open.queue.writer).await.unwrap();
     assert!(matches!(
         store.ping().await,
         Err(LedgerError::Unavailable(_))
@@ -189,7 +199,7 @@ async fn send_unheard(store: &Sqlite, number: u64) {
         now: noon(),
         reply: oneshot::channel().0,
     };
-    store.steps.send(step).await.expect("the writer runs");
+    store.queue.steps.send(step).await.expect("the writer runs");
 }
 
 /// A step that changes nothing and is answered behind whatever a batch before it undoes.

@@ -3,6 +3,7 @@
 mod agrees;
 mod crash;
 mod failing;
+mod migrating;
 mod opening;
 
 use std::path::PathBuf;

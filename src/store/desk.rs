@@ -1,13 +1,15 @@
-//! Decides steps on rows in memory. The rows on the disk stay the truth: the desk holds copies of those
-//! it has met and notes what [`flush`](super::flush) must write; when that fails it forgets everything.
+//! Decides steps on rows in memory. The tables stay the truth: the desk holds copies of what it has met
+//! and notes what must be written; when that fails it forgets everything.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::rows::StoredClaim;
+use super::tables::{Loaded, Row};
 use super::writer::Ending;
 use crate::ledger::{
-    AccountKey, Balance, Breach, EntryKind, LedgerError, NewReservation, Outcome, Record,
-    RequestId, Reserved, Standing, State,
+    AccountKey, Breach, EntryKind, LedgerError, NewReservation, Outcome, Record, RequestId,
+    Reserved, Standing, State,
 };
 use crate::policy::Claim;
 use crate::units::{Amount, UtcTime};
@@ -20,30 +22,34 @@ pub(super) struct Desk {
     rows: HashMap<AccountKey, Row>,
     /// Those under way, and whatever the current batch has touched.
     records: HashMap<RequestId, Record>,
-    changes: Changes,
-}
-
-/// A row of the books and its id in the tables.
-#[derive(Debug)]
-pub(super) struct Row {
-    pub(super) id: i64,
-    pub(super) balance: Balance,
+    /// Reservations of the current batch that the tables hold and nobody can read, and why.
+    broken: HashMap<RequestId, String>,
+    changed: Changed,
 }
 
 /// What has changed since the last commit.
 #[derive(Debug, Default)]
-pub(super) struct Changes {
-    pub(super) accounts: BTreeSet<AccountKey>,
-    pub(super) records: BTreeSet<RequestId>,
-    pub(super) claims: Vec<NewClaim>,
-    pub(super) entries: Vec<NewEntry>,
+struct Changed {
+    accounts: BTreeSet<AccountKey>,
+    /// And whether the tables have not met it before.
+    records: BTreeMap<RequestId, bool>,
+    entries: Vec<NewEntry>,
+}
+
+/// What a batch has changed, as the tables write it: rows and records in the order of their keys.
+#[derive(Debug)]
+pub(super) struct Changes<'a> {
+    pub(super) rows: Vec<&'a Row>,
+    pub(super) records: Vec<ChangedRecord<'a>>,
+    pub(super) entries: &'a [NewEntry],
 }
 
 #[derive(Debug)]
-pub(super) struct NewClaim {
-    pub(super) request: RequestId,
-    pub(super) account_id: i64,
-    pub(super) claim: Claim,
+pub(super) struct ChangedRecord<'a> {
+    pub(super) record: &'a Record,
+    pub(super) claims: Vec<StoredClaim>,
+    /// Whether the tables have not met it before.
+    pub(super) fresh: bool,
 }
 
 #[derive(Debug)]
@@ -57,13 +63,19 @@ pub(super) struct NewEntry {
     pub(super) note: Arc<str>,
 }
 
+impl Changes<'_> {
+    pub(super) const fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.records.is_empty() && self.entries.is_empty()
+    }
+}
+
 impl Desk {
     pub(super) fn reserve(
         &mut self,
         new: &NewReservation,
         now: UtcTime,
     ) -> Result<Reserved, LedgerError> {
-        if let Some(record) = self.records.get(&new.request) {
+        if let Some(record) = self.find(new.request)? {
             let repeats = new.repeats(record);
             let repeated = repeats.then(|| self.standings(&new.claims));
             return repeated
@@ -79,7 +91,6 @@ impl Desk {
             return Ok(Reserved::Full(breaches));
         }
         self.enter(new.held(now), EntryKind::Reserve, now)?;
-        self.note_claims(new)?;
         self.standings(&new.claims).map(Reserved::Granted)
     }
 
@@ -89,13 +100,12 @@ impl Desk {
         ending: &Ending,
         now: UtcTime,
     ) -> Result<Vec<Standing>, LedgerError> {
-        let record = self.records.get(&request);
+        let record = self.find(request)?;
         let mut record = record.cloned().ok_or(LedgerError::NotReserved(request))?;
         let claims = record.claims.clone();
         if matches!(ending, Ending::Deliver) {
             record.fingerprint = None;
-            self.changes.records.insert(request);
-            self.put_record(record);
+            self.put(record);
         } else if let Some((kind, state)) = next(&record.state, ending, request)? {
             record.state = state;
             record.closed_at = Some(now);
@@ -104,13 +114,19 @@ impl Desk {
         self.standings(&claims)
     }
 
-    /// Takes copies of what is on the disk.
-    pub(super) fn put_row(&mut self, key: AccountKey, id: i64, balance: Balance) {
-        self.rows.insert(key, Row { id, balance });
-    }
-
-    pub(super) fn put_record(&mut self, record: Record) {
-        self.records.insert(record.request, record);
+    /// Takes copies of what is in the tables.
+    pub(super) fn take(&mut self, loaded: Loaded) {
+        let Loaded {
+            rows,
+            records,
+            broken,
+        } = loaded;
+        let keyed = |row: Row| (AccountKey::from(&row.balance.account), row);
+        self.rows.extend(rows.into_iter().map(keyed));
+        let named = |record: Record| (record.request, record);
+        self.records.extend(records.into_iter().map(named));
+        let said = |(request, why): (RequestId, LedgerError)| (request, why.to_string());
+        self.broken.extend(broken.into_iter().map(said));
     }
 
     pub(super) fn record(&self, request: RequestId) -> Option<&Record> {
@@ -121,23 +137,67 @@ impl Desk {
         self.rows.contains_key(key)
     }
 
-    pub(super) fn row(&self, key: &AccountKey) -> Result<&Row, LedgerError> {
+    /// What must be written for the steps since the last commit to be durable.
+    pub(super) fn changes(&self) -> Result<Changes<'_>, LedgerError> {
+        let rows = self.changed.accounts.iter().map(|key| self.row(key));
+        let records = self.changed.records.iter().filter_map(|(request, fresh)| {
+            let record = self.records.get(request)?;
+            let claims = self.stored_claims(record);
+            Some(claims.map(|claims| ChangedRecord {
+                record,
+                claims,
+                fresh: *fresh,
+            }))
+        });
+        Ok(Changes {
+            rows: rows.collect::<Result<_, _>>()?,
+            records: records.collect::<Result<_, _>>()?,
+            entries: &self.changed.entries,
+        })
+    }
+
+    /// The changes are in the tables. Where nobody else writes, rows stay, and so does what is under way.
+    pub(super) fn committed(&mut self, sole_writer: bool) {
+        if !sole_writer || self.rows.len() > MOST_ROWS {
+            self.rows.clear();
+        }
+        for key in std::mem::take(&mut self.changed).accounts {
+            if let Some(row) = self.rows.get_mut(&key) {
+                row.stored = true;
+            }
+        }
+        self.broken.clear();
+        self.records
+            .retain(|_, record| sole_writer && record.state == State::Held);
+    }
+
+    fn find(&self, request: RequestId) -> Result<Option<&Record>, LedgerError> {
+        match self.broken.get(&request) {
+            Some(why) => Err(LedgerError::Corrupt {
+                what: format!("request {request}: {why}"),
+            }),
+            None => Ok(self.records.get(&request)),
+        }
+    }
+
+    fn row(&self, key: &AccountKey) -> Result<&Row, LedgerError> {
         self.rows.get(key).ok_or_else(|| LedgerError::Corrupt {
             what: format!("budget {} has a claim and no row", key.budget),
         })
     }
 
-    pub(super) const fn changes(&self) -> &Changes {
-        &self.changes
+    fn put(&mut self, record: Record) {
+        let request = record.request;
+        let fresh = self.records.insert(request, record).is_none();
+        self.changed.records.entry(request).or_insert(fresh);
     }
 
-    /// The changes are on the disk; what has ended is not needed here any more.
-    pub(super) fn committed(&mut self) {
-        self.changes = Changes::default();
-        self.records.retain(|_, record| record.state == State::Held);
-        if self.rows.len() > MOST_ROWS {
-            self.rows.clear();
-        }
+    fn stored_claims(&self, record: &Record) -> Result<Vec<StoredClaim>, LedgerError> {
+        let stored = |claim: &Claim| {
+            let row = self.row(&AccountKey::from(&claim.account))?;
+            Ok(StoredClaim::new(row.id, claim))
+        };
+        record.claims.iter().map(stored).collect()
     }
 
     /// Moves each claimed row on, or none when one of them could not be counted.
@@ -160,24 +220,13 @@ impl Desk {
             moved.push((key, balance, entry));
         }
         for (key, balance, entry) in moved {
-            self.put_row(key.clone(), entry.account_id, balance);
-            self.changes.accounts.insert(key);
-            self.changes.entries.push(entry);
+            if let Some(row) = self.rows.get_mut(&key) {
+                row.balance = balance;
+            }
+            self.changed.accounts.insert(key);
+            self.changed.entries.push(entry);
         }
-        self.changes.records.insert(record.request);
-        self.put_record(record);
-        Ok(())
-    }
-
-    fn note_claims(&mut self, new: &NewReservation) -> Result<(), LedgerError> {
-        for claim in &new.claims {
-            let account_id = self.row(&AccountKey::from(&claim.account))?.id;
-            self.changes.claims.push(NewClaim {
-                request: new.request,
-                account_id,
-                claim: claim.clone(),
-            });
-        }
+        self.put(record);
         Ok(())
     }
 

@@ -1,0 +1,289 @@
+//! How values stand in the tables, and back. What cannot be read back is a corrupt store, never a
+//! default.
+
+use std::collections::{BTreeMap, HashMap};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use super::tables::Row;
+use crate::ledger::{
+    Balance, Charge, ChargeSource, Entry, EntryKind, Evidence, Fingerprint, LedgerError, Record,
+    RequestId, State,
+};
+use crate::policy::{Account, Claim};
+use crate::units::{Amount, Amounts, Span, Unit, UtcTime};
+
+/// The account's columns, wherever an account is read.
+pub(super) const ACCOUNT: &str =
+    "account.budget, account.partition, account.unit, account.starts_at, account.ends_at";
+
+/// One row of an answer, whichever database gave it.
+pub(super) trait Cells {
+    fn text(&self, column: &str) -> Result<&str, LedgerError>;
+    fn text_if_any(&self, column: &str) -> Result<Option<&str>, LedgerError>;
+    fn number(&self, column: &str) -> Result<i64, LedgerError>;
+    fn number_if_any(&self, column: &str) -> Result<Option<i64>, LedgerError>;
+    fn bytes_if_any(&self, column: &str) -> Result<Option<&[u8]>, LedgerError>;
+    fn request(&self, column: &str) -> Result<RequestId, LedgerError>;
+}
+
+/// A claim as a reservation keeps it; its account is a row of its own.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct StoredClaim {
+    account_id: i64,
+    amount: i64,
+    most: Option<i64>,
+    enforced: bool,
+}
+
+/// A record whose accounts must yet be looked up.
+#[derive(Debug)]
+pub(super) struct Found {
+    record: Record,
+    claims: Vec<StoredClaim>,
+}
+
+impl StoredClaim {
+    pub(super) const fn new(account_id: i64, claim: &Claim) -> Self {
+        Self {
+            account_id,
+            amount: claim.amount.micros(),
+            most: match claim.limit {
+                Some(limit) => Some(limit.micros()),
+                None => None,
+            },
+            enforced: claim.enforced,
+        }
+    }
+}
+
+impl Found {
+    /// The rows that its claims are on.
+    pub(super) fn account_ids(&self) -> impl Iterator<Item = i64> {
+        self.claims.iter().map(|claim| claim.account_id)
+    }
+
+    pub(super) fn complete(self, accounts: &HashMap<i64, Account>) -> Result<Record, LedgerError> {
+        let Self { mut record, claims } = self;
+        let claim = |stored: StoredClaim| {
+            let account = accounts.get(&stored.account_id);
+            Ok(Claim {
+                account: account
+                    .cloned()
+                    .ok_or_else(|| corrupt("the number of an account", stored.account_id))?,
+                amount: amount(stored.amount)?,
+                limit: stored.most.map(amount).transpose()?,
+                enforced: stored.enforced,
+            })
+        };
+        record.claims = claims.into_iter().map(claim).collect::<Result<_, _>>()?;
+        Ok(record)
+    }
+}
+
+pub(super) fn failed(cause: sqlx::Error) -> LedgerError {
+    match cause {
+        sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_) => LedgerError::Corrupt {
+            what: cause.to_string(),
+        },
+        other => LedgerError::Unavailable(other.into()),
+    }
+}
+
+pub(super) fn account(row: &impl Cells) -> Result<Account, LedgerError> {
+    let end = row.number_if_any("ends_at")?;
+    Ok(Account {
+        budget: row.text("budget")?.into(),
+        partition: row.text("partition")?.into(),
+        unit: unit(row.text("unit")?)?,
+        window: Span {
+            start: instant(row.number("starts_at")?)?,
+            end: end.map(instant).transpose()?,
+        },
+    })
+}
+
+pub(super) fn balance(row: &impl Cells) -> Result<Balance, LedgerError> {
+    Ok(Balance {
+        account: account(row)?,
+        settled: amount(row.number("settled")?)?,
+        overrun: amount(row.number("overrun")?)?,
+        unknown: amount(row.number("unknown")?)?,
+        held: amount(row.number("held")?)?,
+    })
+}
+
+pub(super) fn entry(row: &impl Cells) -> Result<Entry, LedgerError> {
+    let kind = row.text("kind")?;
+    let known = EntryKind::ALL.into_iter().find(|one| one.name() == kind);
+    let sequence = row.number("sequence")?;
+    Ok(Entry {
+        sequence: u64::try_from(sequence).map_err(|_| corrupt("a sequence number", sequence))?,
+        at: instant(row.number("at")?)?,
+        request: row.request("reservation")?,
+        account: account(row)?,
+        kind: known.ok_or_else(|| corrupt("a kind of entry", kind))?,
+        reserved: amount(row.number("reserved")?)?,
+        charged: amount(row.number("charged")?)?,
+        note: row.text("note")?.into(),
+    })
+}
+
+/// A row of the books with its id.
+pub(super) fn row(row: &impl Cells) -> Result<Row, LedgerError> {
+    Ok(Row {
+        id: row.number("id")?,
+        balance: balance(row)?,
+        stored: true,
+    })
+}
+
+/// A record and its name, so that one which cannot be read is still known to be there.
+pub(super) fn named(
+    row: &impl Cells,
+) -> Result<(RequestId, Result<Found, LedgerError>), LedgerError> {
+    Ok((row.request("id")?, found(row)))
+}
+
+pub(super) fn found(row: &impl Cells) -> Result<Found, LedgerError> {
+    let closed = row.number_if_any("closed_at")?;
+    let record = Record {
+        request: row.request("id")?,
+        team: row.text("team")?.into(),
+        key: row.text("key")?.into(),
+        api: row.text("api")?.into(),
+        product: row.text_if_any("product")?.map(Arc::from),
+        tag: row.text_if_any("tag")?.map(Arc::from),
+        fingerprint: row
+            .bytes_if_any("fingerprint")?
+            .map(fingerprint)
+            .transpose()?,
+        predicted: amounts(row.text("predicted")?)?,
+        claims: Vec::new(),
+        state: state(row)?,
+        reserved_at: instant(row.number("reserved_at")?)?,
+        closed_at: closed.map(instant).transpose()?,
+    };
+    let claims = claims(row.text("claims")?)?;
+    Ok(Found { record, claims })
+}
+
+/// `[[account, amount, limit or null, enforced], …]`
+pub(super) fn claims_text(claims: &[StoredClaim]) -> String {
+    let claims: Vec<_> = claims
+        .iter()
+        .map(|claim| {
+            let most = claim
+                .most
+                .map_or_else(|| "null".into(), |most| most.to_string());
+            let (id, amount, enforced) = (claim.account_id, claim.amount, claim.enforced);
+            format!("[{id},{amount},{most},{enforced}]")
+        })
+        .collect();
+    format!("[{}]", claims.join(","))
+}
+
+/// The columns `charged`, `source` and `why` of a state.
+pub(super) fn state_columns(state: &State) -> (Option<String>, Option<&str>, Option<&str>) {
+    match state {
+        State::Held | State::Voided => (None, None, None),
+        State::Unknown { why } => (None, None, Some(why)),
+        State::Settled(charge) => (
+            Some(amounts_text(&charge.amounts)),
+            Some(charge.source.name()),
+            None,
+        ),
+        State::Reconciled(evidence) => (
+            Some(amounts_text(&evidence.amounts)),
+            Some(&evidence.by),
+            Some(&evidence.why),
+        ),
+    }
+}
+
+/// Whole millionths, so that a database can add them up exactly.
+pub(super) fn amounts_text(amounts: &Amounts) -> String {
+    let micros = amounts
+        .iter()
+        .map(|(unit, amount)| (unit.name(), amount.micros()));
+    let pairs: Vec<_> = micros
+        .map(|(unit, micros)| format!("\"{unit}\":{micros}"))
+        .collect();
+    format!("{{{}}}", pairs.join(","))
+}
+
+pub(super) fn request(id: &[u8]) -> Result<RequestId, LedgerError> {
+    let id = uuid::Uuid::from_slice(id);
+    id.map(RequestId::from_uuid)
+        .map_err(|_| corrupt("a request id", "of another length"))
+}
+
+fn state(row: &impl Cells) -> Result<State, LedgerError> {
+    let charged = || amounts(row.text_if_any("charged")?.unwrap_or(""));
+    let why = || Ok(row.text_if_any("why")?.unwrap_or("").to_owned());
+    let source = row.text_if_any("source")?;
+    match row.text("state")? {
+        "held" => Ok(State::Held),
+        "voided" => Ok(State::Voided),
+        "unknown" => Ok(State::Unknown { why: why()? }),
+        "settled" => {
+            let known = ChargeSource::ALL
+                .into_iter()
+                .find(|one| Some(one.name()) == source);
+            Ok(State::Settled(Charge {
+                amounts: charged()?,
+                source: known.ok_or_else(|| corrupt("a charge's source", format!("{source:?}")))?,
+            }))
+        }
+        "reconciled" => Ok(State::Reconciled(Evidence {
+            amounts: charged()?,
+            by: source.unwrap_or("").to_owned(),
+            why: why()?,
+        })),
+        other => Err(corrupt("a state", other)),
+    }
+}
+
+fn amounts(text: &str) -> Result<Amounts, LedgerError> {
+    let pairs: BTreeMap<&str, i64> =
+        serde_json::from_str(text).map_err(|_| corrupt("amounts", text))?;
+    let read = |(name, micros)| Ok((unit(name)?, amount(micros)?));
+    pairs.into_iter().map(read).collect()
+}
+
+fn claims(text: &str) -> Result<Vec<StoredClaim>, LedgerError> {
+    let written: Vec<(i64, i64, Option<i64>, bool)> =
+        serde_json::from_str(text).map_err(|_| corrupt("a list of claims", text))?;
+    let read = |(account_id, amount, most, enforced)| StoredClaim {
+        account_id,
+        amount,
+        most,
+        enforced,
+    };
+    Ok(written.into_iter().map(read).collect())
+}
+
+fn amount(micros: i64) -> Result<Amount, LedgerError> {
+    Amount::from_micros(micros).ok_or_else(|| corrupt("an amount", micros))
+}
+
+fn unit(name: &str) -> Result<Unit, LedgerError> {
+    Unit::from_str(name).map_err(|()| corrupt("a unit", name))
+}
+
+fn instant(micros: i64) -> Result<UtcTime, LedgerError> {
+    UtcTime::from_microsecond(micros).map_err(|_| corrupt("a time", micros))
+}
+
+fn fingerprint(digest: &[u8]) -> Result<Fingerprint, LedgerError> {
+    let digest = digest.try_into();
+    digest
+        .map(Fingerprint::from_bytes)
+        .map_err(|_| corrupt("a fingerprint", "of another length"))
+}
+
+fn corrupt(kind: &str, value: impl std::fmt::Display) -> LedgerError {
+    LedgerError::Corrupt {
+        what: format!("'{value}' is not {kind}"),
+    }
+}
