@@ -142,7 +142,7 @@ impl Guard {
             presented,
             terms: weighed.terms(route.operation),
             route,
-            holding: holding(case, &caller, &weighed, turn.as_ref()),
+            holding: holding(case, &caller, route.operation, &weighed, turn.as_ref()),
             predicted: weighed.predicted,
             turn,
             reservation: None,
@@ -224,6 +224,7 @@ impl Guard {
 fn holding(
     case: &Case,
     caller: &Caller,
+    operation: Operation,
     weighed: &Weighed,
     turn: Option<&Turn>,
 ) -> Option<NewReservation> {
@@ -243,6 +244,7 @@ fn holding(
         fingerprint: turn.map(Turn::fingerprint),
         predicted: predicted.totals.clone(),
         claims: claims.clone(),
+        certain: operation.reserves_for_itself(),
     })
 }
 

@@ -1,14 +1,14 @@
 //! The way to the writer: steps wait here in the order in which they came, and each is answered when it
 //! is durable.
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tracing::error;
 
+use super::step::{Heard, Step};
 use super::tables::Tables;
-use super::writer::{Ending, Reply, Step, Writer};
-use crate::ledger::{LedgerError, NewReservation, RequestId, Reserved, Standing};
-use crate::units::UtcTime;
+use super::writer::Writer;
+use crate::ledger::LedgerError;
 
 /// Steps that may wait for the writer; more callers than this wait to be let in.
 const WAITING_STEPS: usize = 1024;
@@ -24,30 +24,6 @@ impl Queue {
         let (steps, waiting) = mpsc::channel(WAITING_STEPS);
         let writer = tokio::spawn(writer.run(waiting));
         Self { steps, writer }
-    }
-
-    pub(super) async fn reserve(
-        &self,
-        new: &NewReservation,
-        now: UtcTime,
-    ) -> Result<Reserved, LedgerError> {
-        let new = Box::new(new.clone());
-        self.ask(|reply| Step::Reserve { new, now, reply }).await
-    }
-
-    pub(super) async fn end(
-        &self,
-        request: RequestId,
-        ending: Ending,
-        now: UtcTime,
-    ) -> Result<Vec<Standing>, LedgerError> {
-        self.ask(|reply| Step::End {
-            request,
-            ending,
-            now,
-            reply,
-        })
-        .await
     }
 
     /// Whether steps are still taken.
@@ -66,10 +42,10 @@ impl Queue {
         }
     }
 
-    async fn ask<T>(&self, step: impl FnOnce(Reply<T>) -> Step) -> Result<T, LedgerError> {
-        let (reply, answer) = oneshot::channel();
-        self.steps.send(step(reply)).await.map_err(|_| stopped())?;
-        answer.await.map_err(|_| stopped())?
+    /// Hands a step over and waits for its answer.
+    pub(super) async fn ask<T>(&self, (step, heard): (Step, Heard<T>)) -> Result<T, LedgerError> {
+        self.steps.send(step).await.map_err(|_| stopped())?;
+        heard.await.map_err(|_| stopped())?
     }
 }
 

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use super::tables::Row;
+use super::tables::{Life, Recall, Row, Slice};
 use crate::ledger::{
-    Balance, Charge, ChargeSource, Entry, EntryKind, Evidence, Fingerprint, LedgerError, Record,
-    RequestId, State,
+    Balance, Cap, Charge, ChargeSource, Draws, Entry, EntryKind, Epoch, Event, Evidence,
+    Fingerprint, LedgerError, Record, ReplicaId, RequestId, State, TopUp,
 };
 use crate::policy::{Account, Claim};
 use crate::units::{Amount, Amounts, Span, Unit, UtcTime};
@@ -25,6 +25,7 @@ pub(super) trait Cells {
     fn number_if_any(&self, column: &str) -> Result<Option<i64>, LedgerError>;
     fn bytes_if_any(&self, column: &str) -> Result<Option<&[u8]>, LedgerError>;
     fn request(&self, column: &str) -> Result<RequestId, LedgerError>;
+    fn request_if_any(&self, column: &str) -> Result<Option<RequestId>, LedgerError>;
 }
 
 /// A claim as a reservation keeps it; its account is a row of its own.
@@ -110,6 +111,8 @@ pub(super) fn balance(row: &impl Cells) -> Result<Balance, LedgerError> {
         overrun: amount(row.number("overrun")?)?,
         unknown: amount(row.number("unknown")?)?,
         held: amount(row.number("held")?)?,
+        leased: amount(row.number("leased")?)?,
+        drawn: sum(&draws(row.text("draws")?)?),
     })
 }
 
@@ -120,7 +123,7 @@ pub(super) fn entry(row: &impl Cells) -> Result<Entry, LedgerError> {
     Ok(Entry {
         sequence: u64::try_from(sequence).map_err(|_| corrupt("a sequence number", sequence))?,
         at: instant(row.number("at")?)?,
-        request: row.request("reservation")?,
+        request: row.request_if_any("reservation")?,
         account: account(row)?,
         kind: known.ok_or_else(|| corrupt("a kind of entry", kind))?,
         reserved: amount(row.number("reserved")?)?,
@@ -134,7 +137,57 @@ pub(super) fn row(row: &impl Cells) -> Result<Row, LedgerError> {
     Ok(Row {
         id: row.number("id")?,
         balance: balance(row)?,
+        leases: leases(row.text("leases")?)?,
+        draws: draws(row.text("draws")?)?,
+        recalled_at: row.number_if_any("recalled_at")?.map(instant).transpose()?,
         stored: true,
+    })
+}
+
+pub(super) fn life(row: &impl Cells) -> Result<(Epoch, Life), LedgerError> {
+    let (replica, reported) = (row.text("replica")?, row.number("reported")?);
+    let life = Life {
+        replica: self::replica(replica)?,
+        began_at: instant(row.number("began_at")?)?,
+        seen_at: instant(row.number("seen_at")?)?,
+        over: row.number("over")? != 0,
+        reported: u64::try_from(reported)
+            .map_err(|_| corrupt("the number of a report", reported))?,
+    };
+    Ok((Epoch::from_number(row.number("id")?), life))
+}
+
+pub(super) fn top_up(row: &impl Cells) -> Result<TopUp, LedgerError> {
+    Ok(TopUp {
+        id: row.number("id")?,
+        budget: row.text("budget")?.into(),
+        partition: row.text("partition")?.into(),
+        unit: unit(row.text("unit")?)?,
+        amount: amount(row.number("amount")?)?,
+        drawn: amount(row.number("drawn")?)?,
+        at: instant(row.number("at")?)?,
+        expires_at: row.number_if_any("expires_at")?.map(instant).transpose()?,
+        reason: row.text("reason")?.into(),
+        by: row.text("author")?.into(),
+    })
+}
+
+pub(super) fn cap(row: &impl Cells) -> Result<(ReplicaId, Cap), LedgerError> {
+    let cap = Cap {
+        budget: row.text("budget")?.into(),
+        unit: unit(row.text("unit")?)?,
+        limit: row.number_if_any("most")?.map(amount).transpose()?,
+    };
+    Ok((replica(row.text("replica")?)?, cap))
+}
+
+pub(super) fn event(row: &impl Cells) -> Result<Event, LedgerError> {
+    let sequence = row.number("sequence")?;
+    Ok(Event {
+        sequence: u64::try_from(sequence).map_err(|_| corrupt("a sequence number", sequence))?,
+        at: instant(row.number("at")?)?,
+        by: row.text("author")?.into(),
+        what: row.text("what")?.into(),
     })
 }
 
@@ -181,6 +234,28 @@ pub(super) fn claims_text(claims: &[StoredClaim]) -> String {
         })
         .collect();
     format!("[{}]", claims.join(","))
+}
+
+/// `{"life": [amount, spent, recall]}`
+pub(super) fn leases_text(leases: &BTreeMap<Epoch, Slice>) -> String {
+    let leases = leases.iter().map(|(epoch, slice)| {
+        let recall = match slice.recall {
+            Recall::No => 0,
+            Recall::Asked => 1,
+            Recall::Answered => 2,
+        };
+        let (amount, spent) = (slice.amount.micros(), slice.spent.micros());
+        format!("\"{epoch}\":[{amount},{spent},{recall}]")
+    });
+    format!("{{{}}}", leases.collect::<Vec<_>>().join(","))
+}
+
+/// `{"top-up": amount}`
+pub(super) fn draws_text(draws: &Draws) -> String {
+    let draws = draws
+        .iter()
+        .map(|(id, draw)| format!("\"{id}\":{}", draw.micros()));
+    format!("{{{}}}", draws.collect::<Vec<_>>().join(","))
 }
 
 /// The columns `charged`, `source` and `why` of a state.
@@ -261,6 +336,42 @@ fn claims(text: &str) -> Result<Vec<StoredClaim>, LedgerError> {
         enforced,
     };
     Ok(written.into_iter().map(read).collect())
+}
+
+fn leases(text: &str) -> Result<BTreeMap<Epoch, Slice>, LedgerError> {
+    let written: BTreeMap<i64, (i64, i64, u8)> =
+        serde_json::from_str(text).map_err(|_| corrupt("a list of leases", text))?;
+    let read = |(epoch, (left, spent, recall))| {
+        let slice = Slice {
+            amount: amount(left)?,
+            spent: amount(spent)?,
+            recall: match recall {
+                0 => Recall::No,
+                1 => Recall::Asked,
+                2 => Recall::Answered,
+                other => return Err(corrupt("the state of a recall", other)),
+            },
+        };
+        Ok((Epoch::from_number(epoch), slice))
+    };
+    written.into_iter().map(read).collect()
+}
+
+fn draws(text: &str) -> Result<Draws, LedgerError> {
+    let written: BTreeMap<i64, i64> =
+        serde_json::from_str(text).map_err(|_| corrupt("a list of draws", text))?;
+    let read = |(id, micros)| Ok((id, amount(micros)?));
+    written.into_iter().map(read).collect()
+}
+
+fn sum(draws: &Draws) -> Amount {
+    let add = |sum: Amount, draw: &Amount| sum.saturating_add(*draw);
+    draws.values().fold(Amount::ZERO, add)
+}
+
+fn replica(text: &str) -> Result<ReplicaId, LedgerError> {
+    text.parse()
+        .map_err(|_| corrupt("the name of a guard", text))
 }
 
 fn amount(micros: i64) -> Result<Amount, LedgerError> {

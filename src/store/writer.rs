@@ -5,56 +5,18 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tracing::{debug, error};
 
 use super::desk::Desk;
-use super::tables::{Failure, Tables, Wanted};
-use crate::ledger::{
-    AccountKey, Evidence, LedgerError, NewReservation, Outcome, RequestId, Reserved, Standing,
-};
-use crate::policy::Claim;
-use crate::units::UtcTime;
+use super::step::{Step, Told, wanted};
+use super::tables::{Failure, Tables};
+use crate::ledger::{LedgerError, Outcome, ReplicaId};
 
 /// Steps to a commit, so that the first of them does not wait for ever more.
 pub(super) const BATCH: usize = 256;
 /// How often a batch is tried when other writers keep getting in its way.
 const ATTEMPTS: usize = 4;
-
-pub(super) type Reply<T> = oneshot::Sender<Result<T, LedgerError>>;
-
-#[derive(Debug)]
-pub(super) enum Step {
-    Reserve {
-        new: Box<NewReservation>,
-        now: UtcTime,
-        reply: Reply<Reserved>,
-    },
-    End {
-        request: RequestId,
-        ending: Ending,
-        now: UtcTime,
-        reply: Reply<Vec<Standing>>,
-    },
-}
-
-#[derive(Debug)]
-pub(super) enum Ending {
-    Close(Outcome),
-    Reconcile(Evidence),
-    /// Ends nothing: its answer has reached the client.
-    Deliver,
-}
-
-/// What came of a step, not yet told.
-enum Decision {
-    Reserve {
-        /// Whether this step made the reservation, and did not merely find it made.
-        fresh: bool,
-        result: Result<Reserved, LedgerError>,
-    },
-    End(Result<Vec<Standing>, LedgerError>),
-}
 
 pub(super) struct Writer<T> {
     pub(super) tables: T,
@@ -62,8 +24,8 @@ pub(super) struct Writer<T> {
 }
 
 impl<T: Tables> Writer<T> {
-    pub(super) fn new(tables: T) -> Self {
-        let desk = Desk::default();
+    pub(super) fn new(tables: T, replica: ReplicaId) -> Self {
+        let desk = Desk::new(replica);
         Self { tables, desk }
     }
 
@@ -78,51 +40,26 @@ impl<T: Tables> Writer<T> {
         self.tables.close().await;
     }
 
-    /// Ends as unknown what somebody left held who will not come back for it.
-    pub(super) async fn doubt(
-        &mut self,
-        held: Vec<RequestId>,
-        why: &str,
-        now: UtcTime,
-    ) -> Result<(), LedgerError> {
-        let unknown = |request| {
-            let why = why.to_owned();
-            unheard(request, Outcome::Unknown { why }, now)
-        };
-        let steps: Vec<_> = held.into_iter().map(unknown).collect();
-        let decisions = self
-            .decided(&steps)
-            .await
-            .map_err(|cause| unavailable(&cause))?;
-        decisions
-            .into_iter()
-            .try_for_each(|decision| match decision {
-                Decision::Reserve { result, .. } => result.map(drop),
-                Decision::End(result) => result.map(drop),
-            })
-    }
-
     /// One commit. Gives back the steps that undo grants which nobody waited for.
-    async fn batch(&mut self, steps: Vec<Step>) -> Vec<Step> {
-        match self.decided(&steps).await {
-            Ok(decisions) => deliver(steps, decisions),
+    async fn batch(&mut self, mut steps: Vec<Step>) -> Vec<Step> {
+        match self.decided(&mut steps).await {
+            Ok(()) => deliver(steps),
             Err(cause) => {
                 error!(%cause, steps = steps.len(), "the books could not be written; nothing was granted");
-                refuse(steps, &cause);
+                steps.into_iter().for_each(|step| step.refuse(&cause));
                 Vec::new()
             }
         }
     }
 
     /// Decides all steps and makes that durable. When it fails nothing on the desk is believed any more.
-    async fn decided(&mut self, steps: &[Step]) -> Result<Vec<Decision>, Arc<LedgerError>> {
+    async fn decided(&mut self, steps: &mut [Step]) -> Result<(), Arc<LedgerError>> {
         let mut attempt = 1;
         loop {
-            let failure = match self.attempt(steps).await {
-                Ok(decisions) => return Ok(decisions),
-                Err(failure) => failure,
+            let Err(failure) = self.attempt(steps).await else {
+                return Ok(());
             };
-            self.desk = Desk::default();
+            self.desk.forget();
             self.tables.leave().await;
             match failure {
                 Failure::Overtaken(cause) if attempt < ATTEMPTS => {
@@ -134,11 +71,13 @@ impl<T: Tables> Writer<T> {
         }
     }
 
-    async fn attempt(&mut self, steps: &[Step]) -> Result<Vec<Decision>, Failure> {
+    async fn attempt(&mut self, steps: &mut [Step]) -> Result<(), Failure> {
         let wanted = wanted(steps, &self.desk);
-        let loaded = self.tables.load(&wanted).await?;
+        let loaded = self.tables.load(&wanted, self.desk.me()).await?;
         self.desk.take(loaded);
-        let decisions = steps.iter().map(|step| self.desk.decide(step)).collect();
+        for step in steps {
+            step.decide(&mut self.desk);
+        }
         let changes = self.desk.changes()?;
         if changes.is_empty() {
             self.tables.leave().await;
@@ -146,113 +85,23 @@ impl<T: Tables> Writer<T> {
             self.tables.save(&changes).await?;
         }
         self.desk.committed(T::SOLE_WRITER);
-        Ok(decisions)
+        Ok(())
     }
-}
-
-impl Desk {
-    fn decide(&mut self, step: &Step) -> Decision {
-        match step {
-            Step::Reserve { new, now, .. } => Decision::Reserve {
-                fresh: self.record(new.request).is_none(),
-                result: self.reserve(new, *now),
-            },
-            Step::End {
-                request,
-                ending,
-                now,
-                ..
-            } => Decision::End(self.end(*request, ending, *now)),
-        }
-    }
-}
-
-impl Step {
-    fn request(&self) -> RequestId {
-        match self {
-            Self::Reserve { new, .. } => new.request,
-            Self::End { request, .. } => *request,
-        }
-    }
-
-    fn claims(&self) -> &[Claim] {
-        match self {
-            Self::Reserve { new, .. } => &new.claims,
-            Self::End { .. } => &[],
-        }
-    }
-}
-
-/// What the steps are about and is not on the desk yet.
-fn wanted(steps: &[Step], desk: &Desk) -> Wanted {
-    let mut wanted = Wanted::default();
-    let (mut requests, mut accounts) = (HashSet::new(), HashSet::new());
-    for step in steps {
-        let record = desk.record(step.request());
-        if record.is_none() && requests.insert(step.request()) {
-            wanted.requests.push(step.request());
-        }
-        let before = record.map_or(&[][..], |record| &record.claims);
-        for claim in step.claims().iter().chain(before) {
-            let key = AccountKey::from(&claim.account);
-            if !desk.has_row(&key) && accounts.insert(key) {
-                wanted.accounts.push(claim.account.clone());
-            }
-        }
-    }
-    wanted
 }
 
 /// Tells everybody. A grant whose caller has gone away before it could learn of it was certainly not
 /// forwarded: it is taken back, unless another step that repeated it was told.
-fn deliver(steps: Vec<Step>, decisions: Vec<Decision>) -> Vec<Step> {
+fn deliver(steps: Vec<Step>) -> Vec<Step> {
     let (mut lost, mut told) = (BTreeMap::new(), HashSet::new());
-    for (step, decision) in steps.into_iter().zip(decisions) {
-        match (step, decision) {
-            (Step::Reserve { new, now, reply }, Decision::Reserve { fresh, result }) => {
-                let granted = matches!(result, Ok(Reserved::Granted(_)));
-                match reply.send(result) {
-                    Ok(()) => _ = told.insert(new.request),
-                    Err(_) if granted && fresh => _ = lost.insert(new.request, now),
-                    Err(_) => {}
-                }
-            }
-            (Step::End { reply, .. }, Decision::End(result)) => {
-                if reply.send(result).is_err() {
-                    debug!("nobody waited for the end of a reservation; it is written");
-                }
-            }
-            (step, _) => error!(?step, "a step was decided as another kind of step"),
+    for step in steps {
+        match step.tell() {
+            Told::OfAGrant(request) => _ = told.insert(request),
+            Told::LostAGrant(request, now) => _ = lost.insert(request, now),
+            Told::Otherwise => {}
         }
     }
     lost.retain(|request, _| !told.contains(request));
     lost.into_iter()
-        .map(|(request, now)| unheard(request, Outcome::Voided, now))
+        .map(|(request, now)| Step::close(request, Outcome::Voided, now).0)
         .collect()
-}
-
-/// An end whose answer nobody waits for.
-fn unheard(request: RequestId, outcome: Outcome, now: UtcTime) -> Step {
-    Step::End {
-        request,
-        ending: Ending::Close(outcome),
-        now,
-        reply: oneshot::channel().0,
-    }
-}
-
-fn refuse(steps: Vec<Step>, cause: &Arc<LedgerError>) {
-    for step in steps {
-        let unheard = match step {
-            Step::Reserve { reply, .. } => reply.send(Err(unavailable(cause))).is_err(),
-            Step::End { reply, .. } => reply.send(Err(unavailable(cause))).is_err(),
-        };
-        if unheard {
-            debug!("nobody waited for an answer that was an error anyway");
-        }
-    }
-}
-
-fn unavailable(cause: &Arc<LedgerError>) -> LedgerError {
-    LedgerError::Unavailable(Arc::clone(cause).into())
 }

@@ -43,7 +43,11 @@ impl LeaseBook {
 
     /// Every mark that counts now: what the journal must still say after it was written anew.
     pub fn marks(&self) -> Marks {
-        let marked = self.leases.iter().flatten().filter(|lease| !lease.mark.is_zero());
+        let marked = self
+            .leases
+            .iter()
+            .flatten()
+            .filter(|lease| !lease.mark.is_zero());
         marked
             .map(|lease| (AccountKey::from(&lease.account), lease.mark))
             .collect()
@@ -51,6 +55,10 @@ impl LeaseBook {
 }
 
 impl Lease {
+    pub(super) fn runs_short(&self) -> bool {
+        self.next_mark().is_some()
+    }
+
     /// A higher mark, when what the present one still allows runs short.
     fn next_mark(&self) -> Option<Amount> {
         let step = self.demand.over(STEP).max(self.demand.largest());

@@ -24,7 +24,7 @@ pub use self::orphans::Orphans;
 
 use self::lease::Lease;
 use super::{AccountKey, Epoch, Record, Report, RequestId};
-use crate::units::UtcTime;
+use crate::units::{Amount, UtcTime};
 
 /// How long after its last word from the books a replica still admits from its leases.
 pub const LEASE_LIFE: Duration = Duration::from_secs(10);
@@ -61,6 +61,8 @@ pub struct LeaseBook {
     reported: u64,
     /// When the latest report was made.
     planned_at: UtcTime,
+    /// A lease has come near what the journal allows since somebody last asked.
+    short: bool,
 }
 
 /// Where a lease stands among all.
@@ -89,6 +91,7 @@ impl LeaseBook {
             report: None,
             reported: 0,
             planned_at: now,
+            short: false,
         }
     }
 
@@ -101,15 +104,30 @@ impl LeaseBook {
         self.reported
     }
 
+    /// Whether marks should be raised now; asking clears it.
+    pub fn runs_short(&mut self) -> bool {
+        std::mem::take(&mut self.short)
+    }
+
     /// What is known here of a request.
     pub fn record(&self, request: RequestId) -> Option<&Record> {
         self.requests.get(&request).map(|known| &known.record)
     }
 
+    /// What this replica leases of an account and nobody has taken.
+    pub fn unspent(&self, account: &AccountKey) -> Amount {
+        let place = self.places.get(account).copied();
+        let lease = place.and_then(|place| self.lease(place));
+        lease.map_or(Amount::ZERO, Lease::unspent)
+    }
+
     /// Requests admitted here that have not ended.
     pub fn under_way(&self) -> impl Iterator<Item = &Record> {
         let open = |known: &&Request| known.record.state == super::State::Held;
-        self.requests.values().filter(open).map(|known| &known.record)
+        self.requests
+            .values()
+            .filter(open)
+            .map(|known| &known.record)
     }
 
     fn lease(&self, place: Place) -> Option<&Lease> {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::lives::{Life, Slice};
 use crate::ledger::{
     AccountKey, Balance, Breach, Cap, Draws, Entry, EntryKind, Epoch, Event, Evidence, LedgerError,
-    NewReservation, NewTopUp, Outcome, Record, ReplicaId, RequestId, Reserved, Standing, State, TopUp,
-    changes, left, redraw,
+    NewReservation, NewTopUp, Outcome, Record, ReplicaId, RequestId, Reserved, Standing, State,
+    TopUp, changes, left, redraw,
 };
 use crate::policy::{Account, Claim};
 use crate::units::{Amount, UtcTime};
@@ -59,9 +59,10 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// A line that belongs to no request and moves nothing need not be written.
+    /// A lease that neither grows nor shrinks need not be written down.
     fn says_nothing(&self) -> bool {
-        self.request.is_none() && self.reserved.is_zero() && self.charged.is_zero()
+        let of_a_request = self.kind == EntryKind::Spend || self.request.is_some();
+        !of_a_request && self.reserved.is_zero()
     }
 }
 
@@ -113,7 +114,12 @@ impl Books {
                 Outcome::Unknown { .. } => EntryKind::Unknown,
             };
             self.holders.remove(&request);
-            self.enter(Some(me), record.entering(outcome.state(), now), &[kind], now)?;
+            self.enter(
+                Some(me),
+                record.entering(outcome.state(), now),
+                &[kind],
+                now,
+            )?;
         }
         self.standings(me, &claims, now)
     }
@@ -226,7 +232,11 @@ impl Books {
         };
         let draws = self.draws.entry(key).or_default();
         let before = drawn(draws);
-        let mut own: Vec<_> = self.top_ups.iter_mut().filter(|top| top.is_for(&account)).collect();
+        let mut own: Vec<_> = self
+            .top_ups
+            .iter_mut()
+            .filter(|top| top.is_for(&account))
+            .collect();
         redraw(&mut own, draws, used.minus(limit), now);
         let after = drawn(draws);
         for (kind, amount) in [
@@ -310,7 +320,10 @@ impl Books {
 
     /// The limit with all that top-ups allow beyond it.
     fn most(&self, limit: Amount, balance: &Balance, now: UtcTime) -> Amount {
-        let own = self.top_ups.iter().filter(|top| top.is_for(&balance.account));
+        let own = self
+            .top_ups
+            .iter()
+            .filter(|top| top.is_for(&balance.account));
         limit
             .saturating_add(balance.drawn)
             .saturating_add(left(own, now))

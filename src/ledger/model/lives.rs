@@ -1,11 +1,9 @@
 //! The lives of replicas, and the leases that each of them has.
 
-use std::collections::BTreeMap;
-
 use super::books::{Books, Line, overflow};
 use crate::ledger::{
-    AccountKey, Begun, EntryKind, Epoch, Evidence, Leased, LedgerError, Proof, Record, ReplicaId,
-    Report, RequestId, State, Want, gave_up, is_quiet, portion,
+    AccountKey, Begun, EntryKind, Epoch, Evidence, Leased, LedgerError, Marks, Proof, Record,
+    ReplicaId, Report, RequestId, State, Want, gave_up, is_quiet, portion,
 };
 use crate::policy::Account;
 use crate::units::{Amount, UtcTime};
@@ -70,9 +68,14 @@ impl Books {
         let mut in_doubt = 0;
         for epoch in unclosed {
             let own = proof.filter(|proof| proof.epoch == epoch);
-            in_doubt += self.bury(epoch, own.map(|proof| &proof.marks), now)?;
+            let marks = own.and_then(|proof| proof.marks.as_ref());
+            in_doubt += self.bury(epoch, marks, now)?;
         }
-        let last = self.lives.keys().next_back().map_or(0, |last| last.number());
+        let last = self
+            .lives
+            .keys()
+            .next_back()
+            .map_or(0, |last| last.number());
         let epoch = Epoch::from_number(last + 1);
         let life = Life {
             replica,
@@ -90,7 +93,7 @@ impl Books {
     }
 
     pub(super) fn leave(&mut self, me: Epoch, now: UtcTime) -> Result<(), LedgerError> {
-        self.bury(me, Some(&BTreeMap::new()), now).map(drop)
+        self.bury(me, Some(&Marks::new()), now).map(drop)
     }
 
     pub(super) fn give_up(
@@ -99,9 +102,10 @@ impl Books {
         silent_since: UtcTime,
         now: UtcTime,
     ) -> Result<Vec<ReplicaId>, LedgerError> {
-        let silent = self.lives.iter().filter(|(epoch, life)| {
-            **epoch != me && !life.over && life.seen_at < silent_since
-        });
+        let silent = self
+            .lives
+            .iter()
+            .filter(|(epoch, life)| **epoch != me && !life.over && life.seen_at < silent_since);
         let silent: Vec<_> = silent.map(|(epoch, life)| (*epoch, life.replica)).collect();
         for (epoch, replica) in &silent {
             self.bury(*epoch, None, now)?;
@@ -115,7 +119,7 @@ impl Books {
     fn bury(
         &mut self,
         epoch: Epoch,
-        marks: Option<&BTreeMap<AccountKey, Amount>>,
+        marks: Option<&Marks>,
         now: UtcTime,
     ) -> Result<u64, LedgerError> {
         let mut in_doubt = 0;
@@ -128,9 +132,11 @@ impl Books {
             in_doubt += 1;
         }
         let leases = self.slices.iter().filter(|((of, _), _)| *of == epoch);
-        let leases: Vec<_> = leases.map(|((_, key), slice)| (key.clone(), slice.clone())).collect();
+        let leases: Vec<_> = leases
+            .map(|((_, key), slice)| (key.clone(), slice.clone()))
+            .collect();
         for (key, slice) in leases {
-            let spent = |marks: &BTreeMap<AccountKey, Amount>| {
+            let spent = |marks: &Marks| {
                 let mark = marks.get(&key).copied().unwrap_or_default();
                 mark.minus(slice.spent).min(slice.amount)
             };
@@ -172,14 +178,17 @@ impl Books {
     /// What the journal of a life that was given up shows: no more than that was spent.
     fn clear_up(&mut self, proof: &Proof, now: UtcTime) -> Result<(), LedgerError> {
         let over = self.lives.get(&proof.epoch).filter(|life| life.over);
-        let Some(began_at) = over.map(|life| life.began_at) else {
+        let began_at = over.map(|life| life.began_at);
+        let (Some(began_at), Some(marks)) = (began_at, &proof.marks) else {
             return Ok(());
         };
         let leases = self.slices.iter().filter(|((of, _), _)| *of == proof.epoch);
-        let spent: Vec<_> = leases.map(|((_, key), slice)| (key.clone(), slice.spent)).collect();
+        let spent: Vec<_> = leases
+            .map(|((_, key), slice)| (key.clone(), slice.spent))
+            .collect();
         for (key, spent) in spent {
             let request = RequestId::of_lease(proof.epoch, began_at, &key);
-            let mark = proof.marks.get(&key).copied().unwrap_or_default();
+            let mark = marks.get(&key).copied().unwrap_or_default();
             self.slices.remove(&(proof.epoch, key));
             let doubted = self.records.get(&request).filter(|r| r.is_unknown());
             if let Some(claim) = doubted.and_then(|record| record.claims.first().cloned()) {
@@ -212,6 +221,11 @@ impl Books {
     }
 
     fn book(&mut self, me: Epoch, report: &Report, now: UtcTime) -> Result<(), LedgerError> {
+        for record in &report.ended {
+            if self.records.contains_key(&record.request) {
+                return Err(LedgerError::Reused(record.request));
+            }
+        }
         let spent = report.spent()?;
         for (key, sum) in &spent {
             self.take(me, key, sum.taken)?;
@@ -220,11 +234,9 @@ impl Books {
             self.take(me, &AccountKey::from(&claim.account), claim.amount)?;
         }
         for record in &report.ended {
-            if self.records.insert(record.request, record.clone()).is_some() {
-                return Err(LedgerError::Reused(record.request));
-            }
+            self.records.insert(record.request, record.clone());
         }
-        for sum in spent.values().filter(|sum| !sum.charged.is_zero()) {
+        for sum in spent.values() {
             let line = Line {
                 request: None,
                 account: &sum.claim.account,
@@ -262,7 +274,10 @@ impl Books {
             Some(())
         });
         taken.ok_or_else(|| LedgerError::Corrupt {
-            what: format!("more was spent of a lease of budget {} than it held", key.budget),
+            what: format!(
+                "more was spent of a lease of budget {} than it held",
+                key.budget
+            ),
         })
     }
 
@@ -289,8 +304,14 @@ impl Books {
         if slice.amount.is_zero() {
             self.slices.remove(&place);
         }
-        self.write(Line::of_lease(&want.account, EntryKind::Lease, more, limit), now)?;
-        self.write(Line::of_lease(&want.account, EntryKind::Return, back, limit), now)
+        self.write(
+            Line::of_lease(&want.account, EntryKind::Lease, more, limit),
+            now,
+        )?;
+        self.write(
+            Line::of_lease(&want.account, EntryKind::Return, back, limit),
+            now,
+        )
     }
 
     /// Half of what is left, shared between all that live; nothing for a while after a recall.
@@ -322,12 +343,19 @@ impl Books {
 
     pub(super) fn recall(&mut self, me: Epoch, accounts: &[Account], now: UtcTime) {
         for key in accounts.iter().map(AccountKey::from) {
-            for ((epoch, leased), slice) in &mut self.slices {
-                if *epoch != me && *leased == key && slice.recall == Recall::No {
+            let others = self.slices.iter_mut().filter(|((epoch, leased), slice)| {
+                *epoch != me && *leased == key && !slice.amount.is_zero()
+            });
+            let mut any = false;
+            for (_, slice) in others {
+                any = true;
+                if slice.recall == Recall::No {
                     slice.recall = Recall::Asked;
                 }
             }
-            self.recalls.insert(key, now);
+            if any {
+                self.recalls.insert(key, now);
+            }
         }
     }
 
@@ -337,6 +365,8 @@ impl Books {
         let others = self.slices.iter().filter(|((epoch, leased), slice)| {
             *epoch != me && *leased == key && slice.recall != Recall::Answered
         });
-        others.fold(Amount::ZERO, |sum, (_, slice)| sum.saturating_add(slice.amount))
+        others.fold(Amount::ZERO, |sum, (_, slice)| {
+            sum.saturating_add(slice.amount)
+        })
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::ledger::{
     Balance, Charge, ChargeSource, Evidence, Ledger, LedgerError, NewReservation, Outcome,
-    RequestId, Reserved, Standing,
+    ReplicaId, RequestId, Reserved, Standing,
 };
 use crate::policy::{Account, Claim};
 use crate::units::{Amount, Amounts, Span, Unit, UtcTime};
@@ -21,6 +21,11 @@ pub(in crate::store) fn noon() -> UtcTime {
 
 pub(in crate::store) fn units(whole: u64) -> Amount {
     Amount::from_whole(whole).expect("small")
+}
+
+/// The `number`th guard.
+pub(in crate::store) fn replica(number: u128) -> ReplicaId {
+    ReplicaId::from_uuid(uuid::Uuid::from_u128(number))
 }
 
 /// The `number`th request of a test.
@@ -81,6 +86,7 @@ pub(in crate::store) fn request(number: u64, claims: Vec<Claim>) -> NewReservati
             .map(|claim| (claim.account.unit, claim.amount))
             .collect(),
         claims,
+        certain: false,
     }
 }
 
@@ -162,6 +168,8 @@ pub(in crate::store) fn columns_of(balance: &Balance) -> [i64; 4] {
         overrun,
         unknown,
         held,
+        leased: _,
+        drawn: _,
     } = balance;
     [settled, overrun, unknown, held].map(|amount| amount.whole_floor())
 }

@@ -30,4 +30,9 @@ impl Cells for SqliteRow {
     fn request(&self, column: &str) -> Result<RequestId, LedgerError> {
         rows::request(self.try_get(column).map_err(failed)?)
     }
+
+    fn request_if_any(&self, column: &str) -> Result<Option<RequestId>, LedgerError> {
+        let id: Option<&[u8]> = self.try_get(column).map_err(failed)?;
+        id.map(rows::request).transpose()
+    }
 }

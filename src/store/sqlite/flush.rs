@@ -4,10 +4,11 @@ use sqlx::query_builder::Separated;
 use sqlx::{Connection, QueryBuilder, Sqlite as Dialect, SqliteConnection};
 
 use super::read::bytes;
+use crate::ledger::{Cap, Epoch, Event, TopUp};
 use crate::store::desk::{ChangedRecord, Changes, NewEntry};
-use crate::store::rows::{amounts_text, claims_text, state_columns};
-use crate::store::tables::Row;
-use crate::units::UtcTime;
+use crate::store::rows::{amounts_text, claims_text, draws_text, leases_text, state_columns};
+use crate::store::tables::{Life, Row};
+use crate::units::{Amount, UtcTime};
 
 /// Rows to a statement. Only these few texts are ever made, so that each is prepared once.
 pub(super) const PORTIONS: [usize; 3] = [64, 8, 1];
@@ -20,7 +21,11 @@ pub(super) async fn write(
     let Changes {
         rows,
         records,
+        lives,
+        top_ups,
+        caps,
         entries,
+        events,
     } = changes;
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     put(&mut transaction, &ACCOUNT, rows, |to, row| {
@@ -29,6 +34,23 @@ pub(super) async fn write(
     .await?;
     put(&mut transaction, &RESERVATION, records, bind_record).await?;
     put(&mut transaction, &ENTRY, entries, bind_entry).await?;
+    put(&mut transaction, &LIFE, lives, bind_life).await?;
+    put(&mut transaction, &TOP_UP, top_ups, |to, top_up| {
+        bind_top_up(to, top_up);
+    })
+    .await?;
+    put(&mut transaction, &EVENT, events, bind_event).await?;
+    if let Some((replica, caps)) = caps {
+        let replica = replica.to_string();
+        sqlx::query("DELETE FROM cap WHERE replica = ?")
+            .bind(&replica)
+            .execute(&mut *transaction)
+            .await?;
+        put(&mut transaction, &CAP, caps, |to, cap| {
+            bind_cap(to, &replica, cap)
+        })
+        .await?;
+    }
     transaction.commit().await
 }
 
@@ -40,21 +62,45 @@ struct Put {
 
 const ACCOUNT: Put = Put {
     head: "INSERT INTO account (id, budget, partition, unit, starts_at, ends_at,
-           settled, overrun, unknown, held) ",
+           settled, overrun, unknown, held, leased, leases, draws, recalled_at) ",
     tail: " ON CONFLICT (id) DO UPDATE SET settled = excluded.settled,
-           overrun = excluded.overrun, unknown = excluded.unknown, held = excluded.held",
+           overrun = excluded.overrun, unknown = excluded.unknown, held = excluded.held,
+           leased = excluded.leased, leases = excluded.leases, draws = excluded.draws,
+           recalled_at = excluded.recalled_at",
 };
 
 const RESERVATION: Put = Put {
     head: "INSERT INTO reservation (id, team, key, api, product, tag, predicted, claims,
-           state, charged, source, why, reserved_at, closed_at, fingerprint) ",
+           state, charged, source, why, reserved_at, closed_at, fingerprint, holder) ",
     tail: " ON CONFLICT (id) DO UPDATE SET state = excluded.state, charged = excluded.charged,
            source = excluded.source, why = excluded.why, closed_at = excluded.closed_at,
-           fingerprint = excluded.fingerprint",
+           fingerprint = excluded.fingerprint, holder = excluded.holder",
 };
 
 const ENTRY: Put = Put {
     head: "INSERT INTO entry (at, reservation, account, kind, reserved, charged, note) ",
+    tail: "",
+};
+
+const LIFE: Put = Put {
+    head: "INSERT INTO life (id, replica, began_at, seen_at, over, reported) ",
+    tail: " ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, over = excluded.over,
+           reported = excluded.reported",
+};
+
+const TOP_UP: Put = Put {
+    head: "INSERT INTO top_up (id, budget, partition, unit, amount, drawn, at, expires_at, reason,
+           author) ",
+    tail: " ON CONFLICT (id) DO UPDATE SET drawn = excluded.drawn",
+};
+
+const EVENT: Put = Put {
+    head: "INSERT INTO event (at, author, what) ",
+    tail: "",
+};
+
+const CAP: Put = Put {
+    head: "INSERT INTO cap (replica, budget, unit, most) ",
     tail: "",
 };
 
@@ -89,7 +135,11 @@ fn bind_row(to: &mut Values<'_>, row: &Row) {
         .push_bind(balance.settled.micros())
         .push_bind(balance.overrun.micros())
         .push_bind(balance.unknown.micros())
-        .push_bind(balance.held.micros());
+        .push_bind(balance.held.micros())
+        .push_bind(balance.leased.micros())
+        .push_bind(leases_text(&row.leases))
+        .push_bind(draws_text(&row.draws))
+        .push_bind(row.recalled_at.map(UtcTime::as_microsecond));
 }
 
 fn bind_record(to: &mut Values<'_>, changed: &ChangedRecord<'_>) {
@@ -109,15 +159,51 @@ fn bind_record(to: &mut Values<'_>, changed: &ChangedRecord<'_>) {
         .push_bind(why.map(str::to_owned))
         .push_bind(record.reserved_at.as_microsecond())
         .push_bind(record.closed_at.map(UtcTime::as_microsecond))
-        .push_bind(record.fingerprint.map(|print| print.as_bytes().to_vec()));
+        .push_bind(record.fingerprint.map(|print| print.as_bytes().to_vec()))
+        .push_bind(changed.holder.map(Epoch::number));
 }
 
 fn bind_entry(to: &mut Values<'_>, entry: &NewEntry) {
     to.push_bind(entry.at.as_microsecond())
-        .push_bind(bytes(entry.request))
+        .push_bind(entry.request.map(bytes))
         .push_bind(entry.account_id)
         .push_bind(entry.kind.name())
         .push_bind(entry.reserved.micros())
         .push_bind(entry.charged.micros())
         .push_bind(entry.note.to_string());
+}
+
+fn bind_life(to: &mut Values<'_>, (epoch, life): &(Epoch, &Life)) {
+    to.push_bind(epoch.number())
+        .push_bind(life.replica.to_string())
+        .push_bind(life.began_at.as_microsecond())
+        .push_bind(life.seen_at.as_microsecond())
+        .push_bind(life.over)
+        .push_bind(i64::try_from(life.reported).unwrap_or(i64::MAX));
+}
+
+fn bind_top_up(to: &mut Values<'_>, top_up: &TopUp) {
+    to.push_bind(top_up.id)
+        .push_bind(top_up.budget.to_string())
+        .push_bind(top_up.partition.to_string())
+        .push_bind(top_up.unit.name())
+        .push_bind(top_up.amount.micros())
+        .push_bind(top_up.drawn.micros())
+        .push_bind(top_up.at.as_microsecond())
+        .push_bind(top_up.expires_at.map(UtcTime::as_microsecond))
+        .push_bind(top_up.reason.clone())
+        .push_bind(top_up.by.clone());
+}
+
+fn bind_event(to: &mut Values<'_>, event: &Event) {
+    to.push_bind(event.at.as_microsecond())
+        .push_bind(event.by.clone())
+        .push_bind(event.what.clone());
+}
+
+fn bind_cap(to: &mut Values<'_>, replica: &str, cap: &Cap) {
+    to.push_bind(replica.to_owned())
+        .push_bind(cap.budget.to_string())
+        .push_bind(cap.unit.name())
+        .push_bind(cap.limit.map(Amount::micros));
 }

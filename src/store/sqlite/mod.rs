@@ -4,8 +4,8 @@
 //! was committed before.
 
 mod cells;
+mod context;
 mod flush;
-mod lock;
 mod open;
 mod read;
 mod tables;
@@ -19,98 +19,69 @@ use sqlx::SqlitePool;
 
 use super::OpenError;
 use super::queue::Queue;
-use super::writer::Ending;
+use super::stored::{Readers, Stored};
 use crate::ledger::{
-    Balance, Entry, Evidence, Fingerprint, Ledger, LedgerError, NewReservation, Outcome, Record,
-    RequestId, Reserved, Standing,
+    Balance, Cap, Entry, Event, Fingerprint, LedgerError, Record, ReplicaId, RequestId, TopUp,
 };
 use crate::policy::Account;
 use crate::units::UtcTime;
 
 /// The books in a SQLite file.
+pub type Sqlite = Stored<SqliteReaders>;
+
+/// The connections that only read.
 #[derive(Debug)]
-pub struct Sqlite {
-    queue: Queue,
-    readers: SqlitePool,
-    found_in_doubt: usize,
-}
+pub struct SqliteReaders(SqlitePool);
 
 impl Sqlite {
-    /// Opens or makes the store. Whatever an earlier process left held is unknown from here on.
-    pub async fn open(path: &Path, now: UtcTime) -> Result<Self, OpenError> {
-        let opened = open::open(path, now).await?;
+    /// Opens or makes the store. Nothing can be written before this replica has begun its life.
+    pub async fn open(path: &Path, replica: ReplicaId) -> Result<Self, OpenError> {
+        let (writer, readers) = open::open(path, replica).await?;
         Ok(Self {
-            queue: Queue::before(opened.writer),
-            readers: opened.readers,
-            found_in_doubt: opened.found_in_doubt,
+            queue: Queue::before(writer),
+            readers: SqliteReaders(readers),
         })
-    }
-
-    /// How many reservations of an earlier process had to be counted as unknown when this one opened.
-    pub const fn found_in_doubt(&self) -> usize {
-        self.found_in_doubt
-    }
-
-    /// Writes what still waits, then lets go of the file. Dropping the store does the same unobserved.
-    pub async fn shut_down(self) {
-        self.readers.close().await;
-        self.queue.shut_down().await;
     }
 }
 
 #[async_trait]
-impl Ledger for Sqlite {
-    async fn reserve(&self, new: &NewReservation, now: UtcTime) -> Result<Reserved, LedgerError> {
-        self.queue.reserve(new, now).await
-    }
-
-    async fn close(
-        &self,
-        request: RequestId,
-        outcome: &Outcome,
-        now: UtcTime,
-    ) -> Result<Vec<Standing>, LedgerError> {
-        let ending = Ending::Close(outcome.clone());
-        self.queue.end(request, ending, now).await
-    }
-
-    async fn reconcile(
-        &self,
-        request: RequestId,
-        evidence: &Evidence,
-        now: UtcTime,
-    ) -> Result<Vec<Standing>, LedgerError> {
-        let ending = Ending::Reconcile(evidence.clone());
-        self.queue.end(request, ending, now).await
-    }
-
-    async fn delivered(&self, request: RequestId, now: UtcTime) -> Result<(), LedgerError> {
-        let answer = self.queue.end(request, Ending::Deliver, now).await;
-        answer.map(drop)
-    }
-
+impl Readers for SqliteReaders {
     async fn undelivered(
         &self,
         fingerprint: Fingerprint,
         since: UtcTime,
     ) -> Result<Option<Record>, LedgerError> {
-        read::undelivered(&self.readers, fingerprint, since).await
+        read::undelivered(&self.0, fingerprint, since).await
+    }
+
+    async fn top_ups(&self) -> Result<Vec<TopUp>, LedgerError> {
+        let mut connection = self.0.acquire().await.map_err(super::rows::failed)?;
+        context::top_ups(&mut connection).await
+    }
+
+    async fn published(&self) -> Result<Vec<(ReplicaId, Cap)>, LedgerError> {
+        let mut connection = self.0.acquire().await.map_err(super::rows::failed)?;
+        context::caps_of_the_living(&mut connection).await
     }
 
     async fn balances(&self) -> Result<Vec<Balance>, LedgerError> {
-        read::balances(&self.readers).await
+        read::balances(&self.0).await
     }
 
     async fn balance(&self, account: &Account) -> Result<Balance, LedgerError> {
-        read::balance(&self.readers, account).await
+        read::balance(&self.0, account).await
     }
 
     async fn entries(&self, after: u64, limit: u32) -> Result<Vec<Entry>, LedgerError> {
-        read::entries(&self.readers, after, limit).await
+        read::entries(&self.0, after, limit).await
+    }
+
+    async fn events(&self, after: u64, limit: u32) -> Result<Vec<Event>, LedgerError> {
+        read::events(&self.0, after, limit).await
     }
 
     async fn record(&self, request: RequestId) -> Result<Option<Record>, LedgerError> {
-        read::record(&self.readers, request).await
+        read::record(&self.0, request).await
     }
 
     async fn unknowns(
@@ -118,11 +89,14 @@ impl Ledger for Sqlite {
         after: Option<RequestId>,
         limit: u32,
     ) -> Result<Vec<Record>, LedgerError> {
-        read::unknowns(&self.readers, after, limit).await
+        read::unknowns(&self.0, after, limit).await
     }
 
     async fn ping(&self) -> Result<(), LedgerError> {
-        self.queue.check()?;
-        read::ping(&self.readers).await
+        read::ping(&self.0).await
+    }
+
+    async fn close(&self) {
+        self.0.close().await;
     }
 }

@@ -1,5 +1,4 @@
-//! Opening a store: lock it, make sure it is ours, bring its tables up to date, and count as unknown
-//! whatever a dead process left held.
+//! Opening a store: lock it, make sure it is ours, bring its tables up to date.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,15 +8,12 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{ConnectOptions, SqlitePool};
-use tracing::warn;
 
-use super::lock::StoreLock;
-use super::read;
 use super::tables::SqliteTables;
-use crate::ledger::LedgerError;
+use crate::ledger::ReplicaId;
 use crate::store::OpenError;
-use crate::store::writer::{BATCH, Writer};
-use crate::units::UtcTime;
+use crate::store::lock::StoreLock;
+use crate::store::writer::Writer;
 
 /// Marks the file as ours, in its header.
 const APPLICATION_ID: i64 = 0x5147_7264;
@@ -25,13 +21,10 @@ const APPLICATION_ID: i64 = 0x5147_7264;
 const LOCKED_FOR: Duration = Duration::from_secs(2);
 const READERS: u32 = 4;
 
-pub(super) struct Opened {
-    pub(super) writer: Writer<SqliteTables>,
-    pub(super) readers: SqlitePool,
-    pub(super) found_in_doubt: usize,
-}
-
-pub(super) async fn open(path: &Path, now: UtcTime) -> Result<Opened, OpenError> {
+pub(super) async fn open(
+    path: &Path,
+    replica: ReplicaId,
+) -> Result<(Writer<SqliteTables>, SqlitePool), OpenError> {
     let lock = StoreLock::take(path)?;
     let mut connection = options(path)
         .connect()
@@ -42,22 +35,11 @@ pub(super) async fn open(path: &Path, now: UtcTime) -> Result<Opened, OpenError>
         .run(&mut connection)
         .await;
     migrated.map_err(|error| not_migrated(path, error))?;
-    let mut writer = Writer::new(SqliteTables::new(connection, lock));
-    let found_in_doubt = doubt_what_is_held(&mut writer, now).await;
-    let found_in_doubt = found_in_doubt.map_err(|cause| unreachable(path, cause))?;
-    if found_in_doubt > 0 {
-        warn!(
-            requests = found_in_doubt,
-            "an earlier guard ended with requests under way; they count as spent until resolved"
-        );
-    }
     let pool = SqlitePoolOptions::new().max_connections(READERS);
     let readers = pool.connect_with(options(path).read_only(true).create_if_missing(false));
-    Ok(Opened {
-        writer,
-        readers: readers.await.map_err(|cause| unreachable(path, cause))?,
-        found_in_doubt,
-    })
+    let readers = readers.await.map_err(|cause| unreachable(path, cause))?;
+    let tables = SqliteTables::new(connection, replica, lock);
+    Ok((Writer::new(tables, replica), readers))
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {
@@ -85,23 +67,6 @@ async fn prove_ours(writer: &mut SqliteConnection, path: &Path) -> Result<(), Op
             marked.map(drop).map_err(|cause| unreachable(path, cause))
         }
         _ => Err(OpenError::NotOurs { path: path.into() }),
-    }
-}
-
-/// Ends as unknown what an earlier guard left held, a batch at a time.
-async fn doubt_what_is_held(
-    writer: &mut Writer<SqliteTables>,
-    now: UtcTime,
-) -> Result<usize, LedgerError> {
-    const WHY: &str = "the guard stopped while the request was under way";
-    let mut found = 0;
-    loop {
-        let held = read::held(&mut writer.tables.connection, BATCH).await?;
-        if held.is_empty() {
-            return Ok(found);
-        }
-        found += held.len();
-        writer.doubt(held, WHY, now).await?;
     }
 }
 

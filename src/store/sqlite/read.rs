@@ -1,19 +1,22 @@
 //! Questions to the tables. They run beside the writer and see what was committed before.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, QueryBuilder, Sqlite as Dialect, SqliteConnection, SqlitePool};
 
 use super::flush::PORTIONS;
-use crate::ledger::{AccountKey, Balance, Entry, Fingerprint, LedgerError, Record, RequestId};
+use crate::ledger::{
+    AccountKey, Balance, Entry, Epoch, Event, Fingerprint, LedgerError, Record, RequestId,
+};
 use crate::policy::Account;
 use crate::store::rows::{self, ACCOUNT, Cells, Found, failed};
 use crate::store::tables::{Row, accounts};
 use crate::units::UtcTime;
 
 pub(super) async fn balances(readers: &SqlitePool) -> Result<Vec<Balance>, LedgerError> {
-    let sql = format!("SELECT {ACCOUNT}, settled, overrun, unknown, held FROM account");
+    let sql =
+        format!("SELECT {ACCOUNT}, settled, overrun, unknown, held, leased, draws FROM account");
     let found = sqlx::query(AssertSqlSafe(sql)).fetch_all(readers).await;
     let mut balances = read_all(&found.map_err(failed)?, rows::balance)?;
     balances.sort_unstable_by_key(|balance| AccountKey::from(&balance.account));
@@ -33,18 +36,16 @@ pub(super) async fn stored(
     connection: &mut SqliteConnection,
     key: &AccountKey,
 ) -> Result<Option<Row>, LedgerError> {
-    let sql = format!(
-        "SELECT id, {ACCOUNT}, settled, overrun, unknown, held FROM account
-         WHERE budget = ? AND partition = ? AND unit = ? AND starts_at = ?"
-    );
-    let found = sqlx::query(AssertSqlSafe(sql))
-        .bind(&*key.budget)
-        .bind(&*key.partition)
-        .bind(key.unit.name())
-        .bind(key.starts_at.as_microsecond())
-        .fetch_optional(connection)
-        .await
-        .map_err(failed)?;
+    let found = sqlx::query(
+        "SELECT * FROM account WHERE budget = ? AND partition = ? AND unit = ? AND starts_at = ?",
+    )
+    .bind(&*key.budget)
+    .bind(&*key.partition)
+    .bind(key.unit.name())
+    .bind(key.starts_at.as_microsecond())
+    .fetch_optional(connection)
+    .await
+    .map_err(failed)?;
     found.map(|row| rows::row(&row)).transpose()
 }
 
@@ -126,12 +127,11 @@ pub(super) async fn rows(
     connection: &mut SqliteConnection,
     ids: &BTreeSet<i64>,
 ) -> Result<Vec<Row>, LedgerError> {
-    let sql = format!("SELECT id, {ACCOUNT}, settled, overrun, unknown, held FROM account");
     let (mut found, ids) = (Vec::new(), ids.iter().copied().collect::<Vec<_>>());
     let mut ids = &ids[..];
     for size in PORTIONS {
         while let Some((portion, rest)) = ids.split_at_checked(size) {
-            let mut query = select(&sql, portion.iter().copied());
+            let mut query = select("SELECT * FROM account", portion.iter().copied());
             let answer = query.build().fetch_all(&mut *connection).await;
             found.extend(read_all(&answer.map_err(failed)?, rows::row)?);
             ids = rest;
@@ -140,16 +140,42 @@ pub(super) async fn rows(
     Ok(found)
 }
 
-/// What a guard left held that has stopped, in the order of the requests.
+/// What is under way in the books, and for which life; what is older than the counting of lives is of
+/// none.
 pub(super) async fn held(
     connection: &mut SqliteConnection,
-    limit: usize,
-) -> Result<Vec<RequestId>, LedgerError> {
-    let answer = sqlx::query("SELECT id FROM reservation WHERE state = 'held' ORDER BY id LIMIT ?")
-        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+) -> Result<BTreeMap<RequestId, Epoch>, LedgerError> {
+    let answer = sqlx::query("SELECT id, holder FROM reservation WHERE state = 'held'")
         .fetch_all(connection)
         .await;
-    read_all(&answer.map_err(failed)?, |row| row.request("id"))
+    let held = |row: &SqliteRow| {
+        let holder = row.number_if_any("holder")?.unwrap_or_default();
+        Ok((row.request("id")?, Epoch::from_number(holder)))
+    };
+    Ok(read_all(&answer.map_err(failed)?, held)?
+        .into_iter()
+        .collect())
+}
+
+/// The rows that some life leases of, or has leased of.
+pub(super) async fn leased(connection: &mut SqliteConnection) -> Result<Vec<Row>, LedgerError> {
+    let answer = sqlx::query("SELECT * FROM account WHERE leases <> '{}'")
+        .fetch_all(connection)
+        .await;
+    read_all(&answer.map_err(failed)?, rows::row)
+}
+
+pub(super) async fn events(
+    readers: &SqlitePool,
+    after: u64,
+    limit: u32,
+) -> Result<Vec<Event>, LedgerError> {
+    let found = sqlx::query("SELECT * FROM event WHERE sequence > ? ORDER BY sequence LIMIT ?")
+        .bind(i64::try_from(after).unwrap_or(i64::MAX))
+        .bind(limit)
+        .fetch_all(readers)
+        .await;
+    read_all(&found.map_err(failed)?, rows::event)
 }
 
 pub(super) fn bytes(request: RequestId) -> Vec<u8> {
@@ -189,7 +215,7 @@ pub(super) async fn ping(readers: &SqlitePool) -> Result<(), LedgerError> {
     answer.map(drop).map_err(failed)
 }
 
-fn read_all<T>(
+pub(super) fn read_all<T>(
     found: &[SqliteRow],
     read: impl Fn(&SqliteRow) -> Result<T, LedgerError>,
 ) -> Result<Vec<T>, LedgerError> {

@@ -1,28 +1,36 @@
 //! The file's tables in the hands of the one who writes them. Nobody else does, so that reading needs no
 //! transaction and accounts are numbered without asking.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use sqlx::{Connection, SqliteConnection};
 use tracing::error;
 
-use super::lock::StoreLock;
-use super::{flush, read};
-use crate::ledger::{AccountKey, Balance, LedgerError};
+use super::{context, flush, read};
+use crate::ledger::{AccountKey, Epoch, LedgerError, ReplicaId};
 use crate::policy::Account;
 use crate::store::desk::Changes;
+use crate::store::lock::StoreLock;
 use crate::store::rows::{Found, failed};
-use crate::store::tables::{Failure, Loaded, Row, Tables, Wanted};
+use crate::store::tables::{Closing, Failure, Loaded, Row, Tables, Wanted, lost_leases};
 
 pub(super) struct SqliteTables {
-    pub(super) connection: SqliteConnection,
+    connection: SqliteConnection,
+    replica: ReplicaId,
     next_account: Option<i64>,
     /// Held until the file is closed.
     _lock: StoreLock,
 }
 
 impl SqliteTables {
-    pub(super) const fn new(connection: SqliteConnection, lock: StoreLock) -> Self {
+    pub(super) const fn new(
+        connection: SqliteConnection,
+        replica: ReplicaId,
+        lock: StoreLock,
+    ) -> Self {
         Self {
             connection,
+            replica,
             next_account: None,
             _lock: lock,
         }
@@ -30,14 +38,10 @@ impl SqliteTables {
 
     async fn row(&mut self, account: &Account) -> Result<Row, LedgerError> {
         let found = read::stored(&mut self.connection, &AccountKey::from(account)).await?;
-        if let Some(row) = found {
-            return Ok(row);
+        match found {
+            Some(row) => Ok(row),
+            None => Ok(Row::new(self.number_account().await?, account.clone())),
         }
-        Ok(Row {
-            id: self.number_account().await?,
-            balance: Balance::empty(account.clone()),
-            stored: false,
-        })
     }
 
     async fn number_account(&mut self) -> Result<i64, LedgerError> {
@@ -56,10 +60,25 @@ impl SqliteTables {
 impl Tables for SqliteTables {
     const SOLE_WRITER: bool = true;
 
-    async fn load(&mut self, wanted: &Wanted) -> Result<Loaded, Failure> {
-        let found = read::found(&mut self.connection, &wanted.requests).await?;
-        let claimed = found.iter().filter_map(|(_, found)| found.as_ref().ok());
-        let claimed = claimed.flat_map(Found::account_ids).collect();
+    async fn load(&mut self, wanted: &Wanted, _me: Option<Epoch>) -> Result<Loaded, Failure> {
+        let (mut requests, mut claimed) = (wanted.requests.clone(), BTreeSet::new());
+        let mut held = BTreeMap::new();
+        let mut context = None;
+        if wanted.context {
+            context = Some(context::context(&mut self.connection, self.replica).await?);
+        }
+        // nobody else leads a life in this file, so that there is nobody else to close
+        if wanted.closing.contains(&Closing::Own) {
+            held = read::held(&mut self.connection).await?;
+            requests.extend(held.keys());
+            let leased = read::leased(&mut self.connection).await?;
+            claimed.extend(leased.iter().map(|row| row.id));
+            let known = context::context(&mut self.connection, self.replica).await?;
+            requests.extend(lost_leases(&leased, &known.lives));
+        }
+        let found = read::found(&mut self.connection, &requests).await?;
+        let readable = found.iter().filter_map(|(_, found)| found.as_ref().ok());
+        claimed.extend(readable.flat_map(Found::account_ids));
         let mut rows = read::rows(&mut self.connection, &claimed).await?;
         for account in &wanted.accounts {
             let row = self.row(account).await?;
@@ -67,7 +86,11 @@ impl Tables for SqliteTables {
                 rows.push(row);
             }
         }
-        Ok(Loaded::new(found, rows))
+        Ok(Loaded {
+            held,
+            context,
+            ..Loaded::new(found, rows)
+        })
     }
 
     async fn save(&mut self, changes: &Changes<'_>) -> Result<(), Failure> {

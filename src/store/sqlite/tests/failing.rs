@@ -2,11 +2,11 @@
 //! stays held for nobody.
 
 use sqlx::Connection;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::*;
 use crate::ledger::{Ledger, LedgerError, Outcome, Reserved};
-use crate::store::writer::{Ending, Step};
+use crate::store::step::Step;
 
 /// A disk that is full, as far as the journal goes: the failure comes in the middle of a transaction.
 const FULL_DISK: &str = "CREATE TRIGGER full_disk BEFORE INSERT ON entry WHEN NEW.kind <> 'void'
@@ -125,23 +125,14 @@ async fn a_grant_that_nobody_waited_for_is_taken_back() {
 #[tokio::test]
 async fn a_grant_that_a_repeated_step_was_told_of_stays() {
     let (store, _folder) = empty_store().await;
-    let (reply, answer) = oneshot::channel();
-    let repeat = Step::Reserve {
-        new: Box::new(request(1, vec![claim("org", 10, 50)])),
-        now: noon(),
-        reply,
-    };
+    let (repeat, answer) = Step::reserve(request(1, vec![claim("org", 10, 50)]), noon());
     let both = store
         .queue
         .steps
         .reserve_many(2)
         .await
         .expect("the writer runs");
-    let unheard = Step::Reserve {
-        new: Box::new(request(1, vec![claim("org", 10, 50)])),
-        now: noon(),
-        reply: oneshot::channel().0,
-    };
+    let (unheard, _) = Step::reserve(request(1, vec![claim("org", 10, 50)]), noon());
     for (place, step) in both.zip([unheard, repeat]) {
         place.send(step);
     }
@@ -156,12 +147,7 @@ async fn what_waits_when_the_store_is_let_go_is_written() {
     let (store, folder) = empty_store().await;
     let books: Books = store.clone();
     grant(&books, 1, vec![claim("org", 10, 50)]).await;
-    let unheard = Step::End {
-        request: id(1),
-        ending: Ending::Close(charged(12)),
-        now: noon(),
-        reply: oneshot::channel().0,
-    };
+    let (unheard, _) = Step::close(id(1), charged(12), noon());
     store
         .queue
         .steps
@@ -194,11 +180,8 @@ async fn a_store_whose_writer_has_ended_refuses() {
 
 /// Sends a step whose caller has gone away already.
 async fn send_unheard(store: &Sqlite, number: u64) {
-    let step = Step::Reserve {
-        new: Box::new(request(number, vec![claim("org", 10, 50)])),
-        now: noon(),
-        reply: oneshot::channel().0,
-    };
+    let new = request(number, vec![claim("org", 10, 50)]);
+    let (step, _) = Step::reserve(new, noon());
     store.queue.steps.send(step).await.expect("the writer runs");
 }
 

@@ -4,7 +4,7 @@ use sqlx::Executor;
 use sqlx::migrate::Migrator;
 
 use super::*;
-use crate::ledger::{EntryKind, Ledger, State, replay};
+use crate::ledger::{EntryKind, State, replay};
 use crate::units::{Amount, Unit};
 
 /// Rows as the version before wrote them: one request settled, one held, one that claimed nothing.
@@ -51,8 +51,8 @@ async fn a_file_of_version_2() -> TempDir {
 #[tokio::test]
 async fn claims_of_a_former_file_are_carried_over() {
     let folder = a_file_of_version_2().await;
-    let store = open(&folder).await;
-    assert_eq!(store.found_in_doubt(), 1);
+    let (store, in_doubt) = open_in_doubt(&folder).await;
+    assert_eq!(in_doubt, 1);
     let books: Books = store;
     assert_eq!(columns(&books, "org").await, [7, 0, 10, 0]);
 
