@@ -16,9 +16,9 @@ use crate::clock::Clock;
 use crate::front::{self, CutOff, Limits, Listener, TlsError, respond};
 use crate::guard::{Guard, Pacer, PlaceError, Places, Relay, Resends};
 use crate::identity::{SecretError, Tokens};
-use crate::ledger::{Ledger, RequestId};
+use crate::ledger::RequestId;
 use crate::policy::{Policy, Server, Tls};
-use crate::store::{OpenError, Sqlite};
+use crate::store::{self, OpenError};
 use crate::telemetry::Metrics;
 use crate::upstream::{Body, Exchanges, LinkError, Pool, PoolError, Trust};
 
@@ -88,8 +88,7 @@ pub async fn start(policy: Policy, clock: Arc<dyn Clock>) -> Result<Running, Boo
         local(&admin_tcp, server.admin_listen)?,
     );
     let public_url = public_url(server, address);
-    let ledger: Arc<dyn Ledger> =
-        Arc::new(Sqlite::open(policy.store().sqlite_file(), clock.now()).await?);
+    let ledger = store::open(policy.store(), clock.now()).await?;
     let metrics = Arc::new(Metrics::new()?);
     metrics.count_policy_load(true);
     let places = Places::open(&policy)?;

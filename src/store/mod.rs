@@ -8,17 +8,25 @@
 #[cfg(test)]
 mod contract;
 mod desk;
+pub mod postgres;
 mod queue;
 mod rows;
 pub mod sqlite;
 mod tables;
 mod writer;
 
+pub use postgres::Postgres;
 pub use sqlite::Sqlite;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-/// Why a store could not be opened: the guard must not start.
+use crate::identity::{Secret, SecretError};
+use crate::ledger::Ledger;
+use crate::policy::{self, PostgresUrl};
+use crate::units::UtcTime;
+
+/// Why a store could not be opened: the guard must not start. Of a URL it shows host and database alone.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     #[error(
@@ -26,17 +34,65 @@ pub enum OpenError {
         path.display()
     )]
     InUse { path: PathBuf },
-    #[error("{} is not a store of this program; name another file", path.display())]
-    NotOurs { path: PathBuf },
+    #[error("{place} is not a store of this program; name {instead}")]
+    NotOurs {
+        place: String,
+        instead: &'static str,
+    },
     #[error(
-        "{} was written by a newer version (schema {version}): run that version, or restore a backup",
-        path.display()
+        "{place} was written by a newer version (schema {version}): run that version, or restore a backup"
     )]
-    Newer { path: PathBuf, version: i64 },
-    #[error("cannot open the store {}", path.display())]
+    Newer { place: String, version: i64 },
+    #[error("cannot open the store {place}")]
     Unreachable {
-        path: PathBuf,
+        place: String,
         #[source]
         cause: Box<dyn std::error::Error + Send + Sync>,
     },
+    #[error("the store's URL cannot be used: {what}")]
+    Url { what: String },
+    #[error("the store's URL cannot be read")]
+    Secret(#[from] SecretError),
+    #[error("{place} is PostgreSQL {version}: the books need 15 or newer")]
+    TooOld { place: String, version: i32 },
+    #[error("{place} is a standby, which takes no writes: name the primary server")]
+    Standby { place: String },
+    #[error(
+        "{place} takes no writes: switch default_transaction_read_only off for this user and database"
+    )]
+    ReadOnly { place: String },
+    #[error(
+        "{place} keeps texts as {encoding}: make a database with ENCODING 'UTF8', so that every name can be kept"
+    )]
+    Encoding { place: String, encoding: String },
+    #[error(
+        "{place}: the user {user} lacks a right ({lacking}): run CREATE SCHEMA {schema} AUTHORIZATION {user} in \
+         the database {database}, or give {user} the schema and everything in it"
+    )]
+    Rights {
+        place: String,
+        user: String,
+        database: String,
+        schema: String,
+        lacking: String,
+    },
+}
+
+/// Opens the store that the policy names.
+pub async fn open(store: &policy::Store, now: UtcTime) -> Result<Arc<dyn Ledger>, OpenError> {
+    Ok(match store {
+        policy::Store::Sqlite { file } => Arc::new(Sqlite::open(file, now).await?),
+        policy::Store::Postgres(url) => Arc::new(Postgres::open(&secret(url)?).await?),
+    })
+}
+
+fn secret(url: &PostgresUrl) -> Result<Secret, OpenError> {
+    match url {
+        PostgresUrl::Kept(source) => Ok(Secret::read(source)?),
+        PostgresUrl::Written(url) => {
+            Secret::from_text(url.expose()).ok_or_else(|| OpenError::Url {
+                what: "it has characters that a URL cannot have".into(),
+            })
+        }
+    }
 }

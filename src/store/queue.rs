@@ -28,10 +28,10 @@ impl Queue {
 
     pub(super) async fn reserve(
         &self,
-        new: &NewReservation,
+        new: NewReservation,
         now: UtcTime,
     ) -> Result<Reserved, LedgerError> {
-        let new = Box::new(new.clone());
+        let new = Box::new(new);
         self.ask(|reply| Step::Reserve { new, now, reply }).await
     }
 

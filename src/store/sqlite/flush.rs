@@ -92,8 +92,8 @@ fn bind_row(to: &mut Values<'_>, row: &Row) {
         .push_bind(balance.held.micros());
 }
 
-fn bind_record(to: &mut Values<'_>, changed: &ChangedRecord<'_>) {
-    let record = changed.record;
+fn bind_record(to: &mut Values<'_>, met: &ChangedRecord<'_>) {
+    let record = met.record;
     let (charged, source, why) = state_columns(&record.state);
     to.push_bind(bytes(record.request))
         .push_bind(record.team.to_string())
@@ -102,7 +102,7 @@ fn bind_record(to: &mut Values<'_>, changed: &ChangedRecord<'_>) {
         .push_bind(record.product.as_deref().map(str::to_owned))
         .push_bind(record.tag.as_deref().map(str::to_owned))
         .push_bind(amounts_text(&record.predicted))
-        .push_bind(claims_text(&changed.claims))
+        .push_bind(claims_text(&met.claims))
         .push_bind(record.state.name())
         .push_bind(charged)
         .push_bind(source.map(str::to_owned))

@@ -61,7 +61,7 @@ impl Sqlite {
 #[async_trait]
 impl Ledger for Sqlite {
     async fn reserve(&self, new: &NewReservation, now: UtcTime) -> Result<Reserved, LedgerError> {
-        self.queue.reserve(new, now).await
+        self.queue.reserve(new.clone(), now).await
     }
 
     async fn close(

@@ -4,7 +4,7 @@ use sqlx::Executor;
 use sqlx::migrate::Migrator;
 
 use super::*;
-use crate::ledger::{EntryKind, Ledger, State, replay};
+use crate::ledger::{EntryKind, State, replay};
 use crate::units::{Amount, Unit};
 
 /// Rows as the version before wrote them: one request settled, one held, one that claimed nothing.
