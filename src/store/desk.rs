@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::rows::StoredClaim;
+use super::step::Ending;
 use super::tables::{Loaded, Row};
-use super::writer::Ending;
 use crate::ledger::{
     AccountKey, Breach, EntryKind, LedgerError, NewReservation, Outcome, Record, RequestId,
     Reserved, Standing, State,

@@ -12,6 +12,7 @@ pub mod postgres;
 mod queue;
 mod rows;
 pub mod sqlite;
+mod step;
 mod tables;
 mod writer;
 

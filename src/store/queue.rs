@@ -5,8 +5,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tracing::error;
 
+use super::step::{Ending, Reply, Step};
 use super::tables::Tables;
-use super::writer::{Ending, Reply, Step, Writer};
+use super::writer::Writer;
 use crate::ledger::{LedgerError, NewReservation, RequestId, Reserved, Standing};
 use crate::units::UtcTime;
 

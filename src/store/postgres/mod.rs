@@ -20,7 +20,7 @@ use sqlx::PgPool;
 use self::session::within;
 use super::OpenError;
 use super::queue::Queue;
-use super::writer::Ending;
+use super::step::Ending;
 use crate::identity::Secret;
 use crate::ledger::{
     Balance, Entry, Evidence, Fingerprint, Ledger, LedgerError, NewReservation, Outcome, Record,

@@ -19,7 +19,7 @@ use sqlx::SqlitePool;
 
 use super::OpenError;
 use super::queue::Queue;
-use super::writer::Ending;
+use super::step::Ending;
 use crate::ledger::{
     Balance, Entry, Evidence, Fingerprint, Ledger, LedgerError, NewReservation, Outcome, Record,
     RequestId, Reserved, Standing,

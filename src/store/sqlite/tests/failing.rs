@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::*;
 use crate::ledger::{Ledger, LedgerError, Outcome, Reserved};
-use crate::store::writer::{Ending, Step};
+use crate::store::step::{Ending, Step};
 
 /// A disk that is full, as far as the journal goes: the failure comes in the middle of a transaction.
 const FULL_DISK: &str = "CREATE TRIGGER full_disk BEFORE INSERT ON entry WHEN NEW.kind <> 'void'
