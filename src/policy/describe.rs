@@ -47,11 +47,7 @@ fn write_server(out: &mut String, policy: &Policy) -> fmt::Result {
         server.listen, server.public_url
     )?;
     writeln!(out, "admin port  {}", server.admin_listen)?;
-    writeln!(
-        out,
-        "books       {} (SQLite)",
-        policy.store().sqlite_file().display()
-    )
+    writeln!(out, "books       {}", policy.store())
 }
 
 fn write_upstreams(out: &mut String, policy: &Policy) -> fmt::Result {
