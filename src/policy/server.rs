@@ -302,7 +302,8 @@ mod tests {
             assert_eq!(store.to_string(), shown);
             assert!(!format!("{store:?}").contains("hunter2"));
         }
-        let Books::Postgres(PostgresUrl::Written(url)) = store("\"postgres://g:hunter2@db/q\"").books
+        let Books::Postgres(PostgresUrl::Written(url)) =
+            store("\"postgres://g:hunter2@db/q\"").books
         else {
             panic!("a PostgreSQL store");
         };
