@@ -16,6 +16,7 @@ mod plan;
 mod prices;
 pub mod query;
 mod scenes;
+mod sightings;
 pub mod subscriptions;
 pub mod suggestion;
 
@@ -58,7 +59,7 @@ pub fn estimate(
         Ask::Download(asset) => data::download(asset, prices, plan),
         Ask::Quad(quad) => basemaps::quad(quad, prices, plan),
         Ask::Tile(tile) => basemaps::tile(tile, prices, plan),
-        Ask::Reservation(reservation) => Err(data::reservation(reservation)),
+        Ask::Reservation(reservation) => data::reservation(reservation),
         Ask::Unbounded(unbounded) => Err(unbounded.clone()),
     }
 }
