@@ -5,6 +5,7 @@
 #![deny(clippy::float_arithmetic, clippy::as_conversions)]
 
 pub mod aum;
+pub mod backfill;
 pub mod basemaps;
 mod batch;
 pub mod data;
