@@ -106,7 +106,12 @@ pub async fn start(policy: Policy, clock: Arc<dyn Clock>) -> Result<Running, Boo
         places,
         pacer: Pacer::new(&policy),
         relay: Relay::new(&policy, &public_url)?,
-        consultant: Consultant::new(&policy, pool.clone(), Arc::clone(&clock), Arc::clone(&metrics)),
+        consultant: Consultant::new(
+            &policy,
+            pool.clone(),
+            Arc::clone(&clock),
+            Arc::clone(&metrics),
+        ),
         ledger: Arc::clone(&ledger),
         clock: Arc::clone(&clock),
         metrics: Arc::clone(&metrics),

@@ -48,14 +48,15 @@ pub(super) fn run(request: &Request, now: UtcTime) -> anyhow::Result<()> {
 pub(super) async fn run_live(request: &Request, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
     let policy = super::load(&request.config)?;
     let (headers, body) = parts(request)?;
-    let presented = match Presented::find(&headers, query(&request.path)) {
+    let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
+    let presented = match Presented::find(&headers, Some(query)) {
         Ok(presented) => Some(presented),
         Err(identity::Refusal::Missing) => None,
         Err(refusal) => return Err(refusal.into()),
     };
-    let upstream = policy.upstream_for(&request.path).map(|(upstream, _)| upstream);
-    let passes_through = upstream
-        .is_some_and(|upstream| *upstream.credential() == Credential::PassThrough);
+    let upstream = policy.upstream_for(path).map(|(upstream, _)| upstream);
+    let passes_through =
+        upstream.is_some_and(|upstream| *upstream.credential() == Credential::PassThrough);
     if presented.is_none() && passes_through {
         bail!(
             "this upstream is called with the caller's own key: give it by --header \
@@ -110,10 +111,6 @@ fn tell(outcome: Result<Report, Refusal>) -> anyhow::Result<()> {
     };
     println!("{}", serde_json::to_string_pretty(&report)?);
     Ok(())
-}
-
-fn query(path: &str) -> Option<&str> {
-    path.split_once('?').map(|(_, query)| query)
 }
 
 fn headers(written: &[String]) -> anyhow::Result<HeaderMap> {

@@ -30,7 +30,9 @@ pub fn too_long(ask: &SubscriptionAsk, most: Duration, now: UtcTime) -> Option<T
     }
     let moves = end == now;
     let safe = if moves {
-        earliest.checked_add(TIME_TO_SEND).map_or(earliest, |safe| safe.min(end))
+        earliest
+            .checked_add(TIME_TO_SEND)
+            .map_or(earliest, |safe| safe.min(end))
     } else {
         earliest
     };
@@ -46,7 +48,9 @@ impl TooLong {
     /// Whole days, rounded up.
     pub fn days(&self) -> i64 {
         let hours = self.end.duration_since(self.start).as_hours();
-        hours.div_euclid(24).saturating_add(i64::from(hours.rem_euclid(24) > 0))
+        hours
+            .div_euclid(24)
+            .saturating_add(i64::from(hours.rem_euclid(24) > 0))
     }
 }
 
@@ -96,15 +100,40 @@ mod tests {
     #[test]
     fn what_is_longer_than_allowed_is_told_a_midnight_from_which_it_is_not() {
         for (start, end, hours, expected) in [
-            ("2016-01-01T00:00:00Z", None, 90 * DAY, Some("2026-08-25T00:00:00Z")),
+            (
+                "2016-01-01T00:00:00Z",
+                None,
+                90 * DAY,
+                Some("2026-08-25T00:00:00Z"),
+            ),
             ("2026-08-24T12:00:00Z", None, 90 * DAY, None),
-            ("2026-08-24T11:59:59Z", None, 90 * DAY, Some("2026-08-25T00:00:00Z")),
+            (
+                "2026-08-24T11:59:59Z",
+                None,
+                90 * DAY,
+                Some("2026-08-25T00:00:00Z"),
+            ),
             ("2027-01-01T00:00:00Z", None, 1, None),
             // what has ended is as long as it is, however long ago
-            ("2016-01-01T00:00:00Z", Some("2016-02-01T00:00:00Z"), 31 * DAY, None),
-            ("2016-01-01T00:00:00Z", Some("2016-02-01T00:00:00Z"), 30 * DAY, Some("2016-01-02T00:00:00Z")),
+            (
+                "2016-01-01T00:00:00Z",
+                Some("2016-02-01T00:00:00Z"),
+                31 * DAY,
+                None,
+            ),
+            (
+                "2016-01-01T00:00:00Z",
+                Some("2016-02-01T00:00:00Z"),
+                30 * DAY,
+                Some("2016-01-02T00:00:00Z"),
+            ),
             // less than a day holds no midnight
-            ("2026-11-22T00:00:00Z", None, 3, Some("2026-11-22T10:00:00Z")),
+            (
+                "2026-11-22T00:00:00Z",
+                None,
+                3,
+                Some("2026-11-22T10:00:00Z"),
+            ),
         ] {
             let found = suggested(start, end, hours);
             assert_eq!(found.as_deref(), expected, "{start} {end:?} {hours}");

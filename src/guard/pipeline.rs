@@ -128,18 +128,16 @@ impl Guard {
             deployment: place.upstream.deployment(),
         };
         let understood = understand(&self.policy, &asked, now)?;
-        // before Planet is asked: who sends a create again waits for the first one's answer alone
         let create = fingerprint(&asked, &origin_form, &caller, &presented, &case.wishes);
         let turn = match self.in_turn(create, case).await? {
             Passage::First(turn) => turn,
             Passage::Answered(answer) => return Ok(*answer),
         };
         let rights = Rights::of(place, &head.headers, target.query(), Some(&presented));
-        let consulted = self.consultant.complete(understood, &rights, &self.policy, now);
-        let weighed = weigh(&self.policy, &caller, route.api, consulted.await?, now)?;
+        let understood = self.consult(understood, &rights, now).await?;
+        let weighed = weigh(&self.policy, &caller, route.api, understood, now)?;
         if case.wishes.dry_run {
-            let report = self.foretell(weighed, &case.wishes, now).await?;
-            return Ok(self.tell(report, case));
+            return self.dry_run(weighed, case, now).await;
         }
         case.wishes.allow(&weighed.predicted)?;
         let exchange = Exchange {

@@ -13,9 +13,7 @@ use crate::identity::{self, Presented, Secret, SecretError};
 use crate::planet::{Api, Operation, Query, Route, UpstreamKind};
 use crate::policy::{Credential, Policy, Upstream};
 use crate::units::UtcTime;
-use crate::upstream::{
-    Base, Body, HiddenKey, Login, Pool, SendError, SendLimits, TargetError,
-};
+use crate::upstream::{Base, Body, HiddenKey, Login, Pool, SendError, SendLimits, TargetError};
 
 /// All upstreams of a policy, with their secrets read.
 #[derive(Debug)]

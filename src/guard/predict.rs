@@ -37,11 +37,7 @@ pub fn predict(policy: &Policy, asked: &Asked<'_>, now: UtcTime) -> Result<Predi
 }
 
 /// Reads a call, and refuses one that asks for more of the past than the policy allows.
-pub fn understand(
-    policy: &Policy,
-    asked: &Asked<'_>,
-    now: UtcTime,
-) -> Result<Understood, Refusal> {
+pub fn understand(policy: &Policy, asked: &Asked<'_>, now: UtcTime) -> Result<Understood, Refusal> {
     let word = policy.bound(asked.route.api, asked.path).map(Bound::word);
     let (declared, most) = match word {
         Some(Word::Imagery(declared)) => (declared, None),
@@ -112,17 +108,27 @@ fn within_reach(policy: &Policy, ask: &Ask, now: UtcTime) -> Result<(), Refusal>
     let (Some(most), Ask::Subscriptions(all)) = (policy.max_backfill(), ask) else {
         return Ok(());
     };
-    let mut long = all.iter().filter_map(|one| backfill::too_long(one, most, now));
-    long.next().map_or(Ok(()), |long| Err(reaches_too_far(&long, most, all.len())))
+    let mut long = all
+        .iter()
+        .filter_map(|one| backfill::too_long(one, most, now));
+    long.next()
+        .map_or(Ok(()), |long| Err(reaches_too_far(&long, most, all.len())))
 }
 
 /// The start that would do is told of a single subscription, and of several that one is too long.
 fn reaches_too_far(long: &TooLong, most: Duration, among: usize) -> Refusal {
     let (subject, suggestion) = match among {
-        1 => ("This subscription", Some(Suggestion::StartTime(long.suggested))),
+        1 => (
+            "This subscription",
+            Some(Suggestion::StartTime(long.suggested)),
+        ),
         _ => ("One of these subscriptions", None),
     };
-    let TooLong { start, end, suggested } = long;
+    let TooLong {
+        start,
+        end,
+        suggested,
+    } = long;
     let detail = format!(
         "{subject} asks for {} days of backfill, from {start} to {end}, and no more than {} are allowed here. \
          It would pass with start_time {suggested}.",
@@ -171,9 +177,8 @@ mod tests {
                        &WIDTH=512&HEIGHT=512&CRS=EPSG:3857&BBOX=0,0,5120,5120&TIME=2026-06-01/2026-06-02";
 
     fn subscribe(rules: &str, parameters: &str) -> Result<Predicted, Refusal> {
-        let text = format!(
-            "[upstreams.planet]\nurl = \"https://a\"\nmount = \"/\"\n[policy]\n{rules}\n"
-        );
+        let text =
+            format!("[upstreams.planet]\nurl = \"https://a\"\nmount = \"/\"\n[policy]\n{rules}\n");
         let policy = Policy::parse(&text, "p.toml").unwrap();
         let target = Target::parse("/subscriptions/v1").unwrap();
         let body = format!(
@@ -195,11 +200,17 @@ mod tests {
 
     #[test]
     fn a_backfill_that_is_too_long_is_told_a_start_that_passes() {
-        let refusal = subscribe("max_backfill = \"90d\"", r#""start_time": "2016-11-22T12:00:00Z""#);
+        let refusal = subscribe(
+            "max_backfill = \"90d\"",
+            r#""start_time": "2016-11-22T12:00:00Z""#,
+        );
         let refusal = refusal.unwrap_err();
         assert_eq!(refusal.problem, Problem::BackfillTooLong);
         let sentence = &refusal.detail;
-        assert!(sentence.contains("3652 days") && sentence.contains("90 days are"), "{sentence}");
+        assert!(
+            sentence.contains("3652 days") && sentence.contains("90 days are"),
+            "{sentence}"
+        );
         let start = refusal.suggestion.unwrap()["start_time"].clone();
         assert_eq!(start, "2026-08-25T00:00:00Z");
         let start = format!("\"start_time\": {start}");

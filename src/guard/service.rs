@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::answer::{Answer, Notes, Reply};
+use super::consult::Rights;
 use super::pipeline::{Case, Guard, books_away};
 use super::refusal::{Problem, Refusal};
-use super::consult::Rights;
 use super::rehearse::{Rehearsal, Report, hear};
 use super::weigh::{Weighed, weigh};
 use super::wishes::Wishes;
@@ -205,7 +205,10 @@ impl Guard {
             headers: HeaderMap::from_iter([json]),
             body: &sent,
         };
-        let report = match self.weigh_rehearsal(&rehearsal, head, presented, query, now).await {
+        let report = match self
+            .weigh_rehearsal(&rehearsal, head, presented, query, now)
+            .await
+        {
             Ok(weighed) => {
                 case.api = weighed.api;
                 self.foretell(weighed, &wishes, now).await?
@@ -229,8 +232,7 @@ impl Guard {
         let target = Target::parse(rehearsal.target)?;
         if let Some((place, _)) = self.places.find(target.path()) {
             let rights = Rights::of(place, &head.headers, query, Some(presented));
-            let consulted = self.consultant.complete(understood, &rights, &self.policy, now);
-            understood = consulted.await?;
+            understood = self.consult(understood, &rights, now).await?;
         }
         weigh(&self.policy, &rehearsal.caller, api, understood, now)
     }

@@ -96,7 +96,10 @@ mod tests {
         for (query, key) in [
             (None, ""),
             (Some("a=1&b=2"), ""),
-            (Some("a=%2F&api_key=K&b=+&api%5fkey=K&c"), "api_key=K&api%5fkey=K"),
+            (
+                Some("a=%2F&api_key=K&b=+&api%5fkey=K&c"),
+                "api_key=K&api%5fkey=K",
+            ),
         ] {
             assert_eq!(query_key(query), key, "{query:?}");
         }

@@ -206,9 +206,12 @@ impl Policy {
     /// Whether a budget is about this product by exactly this name.
     pub fn names_product(&self, name: &str) -> bool {
         let mut named = self.budgets.iter();
-        named.any(|budget| budget.matching().products().is_some_and(|products| {
-            products.iter().any(|product| **product == *name)
-        }))
+        named.any(|budget| {
+            budget
+                .matching()
+                .products()
+                .is_some_and(|products| products.iter().any(|product| **product == *name))
+        })
     }
 
     /// The admin's own tests, `[[tests]]`.

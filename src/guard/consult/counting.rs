@@ -49,12 +49,7 @@ impl Default for Counting {
 
 impl Counting {
     /// Writes Planet's counts, or why there are none, into the subscriptions that have a past.
-    pub(super) async fn count(
-        &self,
-        all: &mut [SubscriptionAsk],
-        visit: &Visit<'_>,
-        now: UtcTime,
-    ) {
+    pub(super) async fn count(&self, all: &mut [SubscriptionAsk], visit: &Visit<'_>, now: UtcTime) {
         let asked: Vec<_> = all.iter().map(|one| counts::questions(one, now)).collect();
         let many: usize = asked.iter().flatten().map(Vec::len).sum();
         let mut counted = Vec::with_capacity(asked.len());
@@ -81,7 +76,9 @@ impl Counting {
         questions: Result<Vec<Question>, Doubt>,
         visit: &Visit<'_>,
     ) -> Result<Vec<Count>, Doubt> {
-        let each = questions?.into_iter().map(|question| self.answer(question, visit));
+        let each = questions?
+            .into_iter()
+            .map(|question| self.answer(question, visit));
         Ok(future::join_all(each).await)
     }
 

@@ -54,7 +54,7 @@ pub(super) enum Mishap {
     Late(Duration),
     #[error("Planet answered {0}")]
     Status(StatusCode),
-    #[error("{0}")]
+    #[error(transparent)]
     Unsent(#[from] SendError),
     #[error("Planet's answer cannot be read: {0}")]
     Unreadable(#[from] CollectError),
@@ -100,31 +100,39 @@ impl Errand {
 impl Visit<'_> {
     /// Makes the call and reads its answer whole, if it is a success.
     pub(super) async fn run(&self, errand: Errand) -> Result<Bytes, Mishap> {
-        let path = errand.target.split('?').next().unwrap_or_default().to_owned();
+        let path = errand
+            .target
+            .split('?')
+            .next()
+            .unwrap_or_default()
+            .to_owned();
         let route = classify(UpstreamKind::Planet, &errand.method, &path);
         let upstream = self.rights.place.upstream.kind();
         if route.operation != Operation::Read || upstream != UpstreamKind::Planet {
             // the guard's own table says that it may spend
-            return Err(Mishap::Unsendable(format!("{path} is not asked by the guard")));
+            return Err(Mishap::Unsendable(format!(
+                "{path} is not asked by the guard"
+            )));
         }
         let watch = Stopwatch::start();
         let late = Mishap::Late(self.patience);
         let answer = timeout_at(self.deadline, self.send(errand)).await;
         let answer = answer.unwrap_or(Err(late));
         let waited = watch.elapsed();
+        let api = route.api;
         let result = match &answer {
             Ok(_) => "answered",
             Err(Mishap::Status(_)) => "refused",
             Err(_) => "failed",
         };
-        let api = route.api;
-        self.errands.metrics.count_question(api, result, waited);
         match &answer {
             Ok(_) => info!(%api, path, ?waited, "asked Planet"),
-            Err(mishap) => {
-                warn!(%api, path, ?waited, error = mishap as &dyn std::error::Error, "asked Planet in vain");
+            Err(refusal @ Mishap::Status(_)) => {
+                info!(%api, path, ?waited, %refusal, "asked Planet");
             }
+            Err(mishap) => warn!(%api, path, ?waited, %mishap, "asked Planet in vain"),
         }
+        self.errands.metrics.count_question(api, result, waited);
         answer
     }
 

@@ -24,6 +24,7 @@ use self::counting::Counting;
 use self::errand::{Errands, Visit};
 pub use self::live::{LiveError, rehearse_live};
 use self::reservations::Reservations;
+use super::pipeline::Guard;
 use super::places::Place;
 use super::predict::Understood;
 use super::refusal::Refusal;
@@ -62,12 +63,7 @@ pub(super) struct Rights<'a> {
 
 impl Consultant {
     /// Scenes are counted where the policy wants it.
-    pub fn new(
-        policy: &Policy,
-        pool: Pool,
-        clock: Arc<dyn Clock>,
-        metrics: Arc<Metrics>,
-    ) -> Self {
+    pub fn new(policy: &Policy, pool: Pool, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Self {
         Self {
             errands: Errands::new(pool, clock, metrics),
             areas: Areas::default(),
@@ -131,6 +127,21 @@ impl Consultant {
     /// Somebody's features are not what they were.
     pub(super) fn features_changed(&self) {
         self.areas.forget();
+    }
+}
+
+impl Guard {
+    /// The step of a request's life: what it does not say, Planet is asked.
+    pub(super) async fn consult(
+        &self,
+        understood: Understood,
+        rights: &Rights<'_>,
+        now: UtcTime,
+    ) -> Result<Understood, Refusal> {
+        let consulted = self
+            .consultant
+            .complete(understood, rights, &self.policy, now);
+        consulted.await
     }
 }
 

@@ -53,11 +53,15 @@ impl Reservations {
         let products = products.map_err(|mishap| unknown(mishap.to_string()))?;
         let product = products.iter().find(|product| product.id == id);
         let product = product.ok_or_else(|| {
-            unknown(format!("the product {id} is not among those that this caller may reserve"))
+            unknown(format!(
+                "the product {id} is not among those that this caller may reserve"
+            ))
         })?;
         let costs = costs.map_err(|mishap| unknown(mishap.to_string()))?;
         if !ask.is_covered_by(&costs) {
-            return Err(unknown("it leaves out an area that the reservation names".into()));
+            return Err(unknown(
+                "it leaves out an area that the reservation names".into(),
+            ));
         }
         let reserved = if ask.in_bulk && product.in_square_km {
             reserved(id, None, visit).await.unwrap_or_default()
@@ -72,7 +76,10 @@ impl Reservations {
     /// Writes into subscriptions to products what is reserved for their areas already. Without Planet's word
     /// nothing is.
     pub(super) async fn entitle(&self, all: &mut [SubscriptionAsk], visit: &Visit<'_>) {
-        let areas = || all.iter().filter_map(|one| Some((product_of(one)?, one.feature.as_ref()?)));
+        let areas = || {
+            all.iter()
+                .filter_map(|one| Some((product_of(one)?, one.feature.as_ref()?)))
+        };
         if areas().next().is_none() {
             return;
         }
@@ -190,6 +197,8 @@ fn the_one<'a>(products: &'a [Product], id: &str) -> Option<&'a Product> {
 
 /// What is reserved for one area; rows that stand twice count once.
 fn amount(rows: &[Reserved], area: &FeatureRef, product: i64) -> SquareKm {
-    let of_area = rows.iter().filter(|row| row.in_force && row.is_of(area, product));
+    let of_area = rows
+        .iter()
+        .filter(|row| row.in_force && row.is_of(area, product));
     of_area.map(|row| row.amount).max().unwrap_or_default()
 }
