@@ -25,6 +25,9 @@ pub const PATH: &str = "/data/v1/stats";
 const SETTLED_AFTER_DAYS: i64 = 30;
 /// A scene is found as published when it is, give or take a day.
 const LISTED_AFTER_DAYS: i64 = 1;
+/// A sum over years that exceeds the sum of the days by no more than this share has scenes in it that were
+/// published between two calls; by more, and days are missing.
+const DRIFT: u64 = 100;
 /// The last stage that a scene reaches.
 const LAST_STAGE: &str = "finalized";
 /// Upstream delivers the stages 'standard' and 'finalized' unless it is told otherwise, and a scene may
@@ -59,8 +62,10 @@ pub struct Question {
     pub days: Days,
     /// At how many stages a scene may be delivered.
     pub times: u64,
-    /// Counts every scene.
+    /// Counts every scene, by day.
     pub all: Vec<u8>,
+    /// Counts them by year: so few that none can be left out, should there be a limit to them.
+    pub sum: Vec<u8>,
     /// Counts those that are at their last stage; `None` where no scene comes twice.
     pub last_stage: Option<Vec<u8>>,
 }
@@ -114,25 +119,29 @@ pub fn questions(ask: &SubscriptionAsk, now: UtcTime) -> Result<Vec<Question>, D
         .map(|name| Question {
             days,
             times,
-            all: body(name, &filters),
+            all: body(name, "day", &filters),
+            sum: body(name, "year", &filters),
             last_stage: (times > 1).then(|| {
                 let stage = json!({"type": "StringInFilter", "field_name": "publishing_stage",
                     "config": [LAST_STAGE]});
-                body(name, &[filters.as_slice(), &[stage]].concat())
+                body(name, "day", &[filters.as_slice(), &[stage]].concat())
             }),
         })
         .collect())
 }
 
+/// Reads the sum of all counts.
+pub fn read_sum(answer: &[u8]) -> Result<u64, Doubt> {
+    let mut counts = buckets(answer, "year")?
+        .into_iter()
+        .map(|bucket| bucket.count);
+    counts.try_fold(0, u64::checked_add).ok_or_else(too_many)
+}
+
 /// Reads the counts of the days that were asked about.
 pub fn read(answer: &[u8], days: Days) -> Result<BTreeMap<Date, u64>, Doubt> {
-    let RawAnswer { interval, buckets } = serde_json::from_slice(answer)
-        .map_err(|error| Doubt::new(format!("it is not what the Data API answers: {error}")))?;
-    if interval.is_some_and(|interval| interval != "day") {
-        return Err(Doubt::new("it does not count by day"));
-    }
     let mut by_day = BTreeMap::new();
-    for RawBucket { start_time, count } in buckets {
+    for RawBucket { start_time, count } in buckets(answer, "day")? {
         let counted = start_time
             .parse::<UtcTime>()
             .map(day)
@@ -149,23 +158,47 @@ pub fn read(answer: &[u8], days: Days) -> Result<BTreeMap<Date, u64>, Doubt> {
             )));
         }
         let sum: &mut u64 = by_day.entry(counted).or_default();
-        *sum = sum
-            .checked_add(count)
-            .ok_or_else(|| Doubt::new("it counts more than can be counted"))?;
+        *sum = sum.checked_add(count).ok_or_else(too_many)?;
     }
     Ok(by_day)
 }
 
+fn buckets(answer: &[u8], by: &str) -> Result<Vec<RawBucket>, Doubt> {
+    let RawAnswer { interval, buckets } = serde_json::from_slice(answer)
+        .map_err(|error| Doubt::new(format!("it is not what the Data API answers: {error}")))?;
+    if interval.is_some_and(|interval| interval != by) {
+        return Err(Doubt::new(format!("it does not count by {by}")));
+    }
+    Ok(buckets)
+}
+
+fn too_many() -> Doubt {
+    Doubt::new("it counts more than can be counted")
+}
+
 impl Question {
-    /// How often scenes are delivered at most: those at their last stage once, the others at each.
+    /// How often scenes are delivered at most: those at their last stage once, the others at each. The days
+    /// must add up to `sum`.
     pub fn deliveries(
         &self,
         all: BTreeMap<Date, u64>,
+        sum: u64,
         last_stage: Option<&BTreeMap<Date, u64>>,
-    ) -> Option<Counted> {
+    ) -> Result<Counted, Doubt> {
+        let mut by_day = all;
+        let days = by_day.values().copied().try_fold(0, u64::checked_add);
+        let days = days.ok_or_else(too_many)?;
+        let missing = sum.saturating_sub(days);
+        if missing > days / DRIFT + 1 {
+            return Err(Doubt::new(format!(
+                "it counts {sum} scenes by year and {days} by day"
+            )));
+        }
+        if missing > 0 {
+            *by_day.entry(self.days.last()).or_default() += missing;
+        }
         let none = BTreeMap::new();
         let last_stage = last_stage.unwrap_or(&none);
-        let mut by_day = all;
         for (date, count) in last_stage {
             by_day
                 .entry(*date)
@@ -174,10 +207,11 @@ impl Question {
         }
         for (date, count) in &mut by_day {
             let once = last_stage.get(date).copied().unwrap_or_default();
-            let often = count.checked_sub(once)?.checked_mul(self.times)?;
-            *count = often.checked_add(once)?;
+            let often = count.saturating_sub(once).checked_mul(self.times);
+            let deliveries = often.and_then(|often| often.checked_add(once));
+            *count = deliveries.ok_or_else(too_many)?;
         }
-        Some(Counted {
+        Ok(Counted {
             by_day,
             until: self.days.until,
         })
@@ -241,9 +275,9 @@ fn range(catalog: &Catalog, start: UtcTime, until: Date, end: Option<UtcTime>) -
     json!({"type": "DateRangeFilter", "field_name": field, "config": config})
 }
 
-fn body(name: &str, filters: &[Value]) -> Vec<u8> {
+fn body(name: &str, interval: &str, filters: &[Value]) -> Vec<u8> {
     let item_type = bundles::item_type(name).unwrap_or(name);
-    json!({"item_types": [item_type], "interval": "day",
+    json!({"item_types": [item_type], "interval": interval,
         "filter": {"type": "AndFilter", "config": filters}})
     .to_string()
     .into_bytes()

@@ -244,7 +244,7 @@ fn lines_say_whether_planet_counted_the_scenes() {
     );
     assert_eq!(total(&whole(&ask, &Plan::default()), Unit::Pu), bound);
     let question = &counts::questions(&ask, at("2026-11-22T00:00:00Z")).unwrap()[0];
-    let none = question.deliveries(std::collections::BTreeMap::new(), None);
+    let none = question.deliveries(std::collections::BTreeMap::new(), 0, None);
     count(&mut ask, Count::Counted(none.unwrap().into()));
     assert!(
         sources(&ask)

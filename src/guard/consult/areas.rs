@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures_util::{StreamExt, stream};
 use http::StatusCode;
 use moka::future::Cache;
+use tokio::task::spawn_blocking;
 use tokio::time::timeout_at;
 
 use super::errand::{Errand, Mishap, Visit};
@@ -165,7 +166,10 @@ async fn whole(collection: &str, visit: &Visit<'_>) -> Result<Vec<Feature>, Mish
     let mut all = Vec::new();
     loop {
         let errand = Errand::get(features::page_path(collection, all.len()));
-        let page = features::read_page(&visit.run(errand).await?)?;
+        let answer = visit.run(errand).await?;
+        // a page may be megabytes of outlines, whose proof would keep others waiting
+        let page = spawn_blocking(move || features::read_page(&answer)).await;
+        let page = page.map_err(|_| Doubt::new("its outlines cannot be measured"))??;
         let empty = page.features.is_empty();
         all.extend(page.features);
         if all.len() > MOST_FEATURES || page.total.is_some_and(|total| total > MOST_FEATURES) {

@@ -18,8 +18,8 @@ use crate::units::UtcTime;
 const MEMORY_BYTES: u64 = 16 * 1024 * 1024;
 /// What is kept of one count, roughly: ten years of days.
 const COUNT_BYTES: usize = 64 * 1024;
-/// More counts than this are not asked for by one request.
-const MOST_COUNTS: usize = 40;
+/// More counts than this are not asked for by one request; each is three calls at most.
+const MOST_COUNTS: usize = 20;
 
 /// What was counted.
 pub(super) struct Counting {
@@ -88,7 +88,8 @@ impl Counting {
             asked: question.all.clone().into(),
             times: question.times,
         };
-        let counted = self.memory.try_get_with(key, ask(question, visit));
+        let asked = Box::pin(ask(question, visit));
+        let counted = self.memory.try_get_with(key, asked);
         match timeout_at(visit.deadline, counted).await {
             Ok(Ok(counted)) => Count::Counted(counted),
             Ok(Err(mishap)) => failed(&mishap),
@@ -97,20 +98,24 @@ impl Counting {
     }
 }
 
-/// Both calls of a question. Should the second fail every scene may come at every stage.
+/// The calls of a question. Should that for the last stage fail every scene may come at every stage.
 async fn ask(question: Question, visit: &Visit<'_>) -> Result<Arc<Counted>, Mishap> {
     let run = |body: Vec<u8>| visit.run(Errand::post(counts::PATH, body));
-    let all = run(question.all.clone());
+    let (all, sum) = (run(question.all.clone()), run(question.sum.clone()));
     let last_stage = future::OptionFuture::from(question.last_stage.clone().map(run));
-    let (all, last_stage) = future::join(all, last_stage).await;
-    let all = counts::read(&all?, question.days)?;
+    let (all, sum, last_stage) = future::join3(all, sum, last_stage).await;
+    let (all, sum) = (
+        counts::read(&all?, question.days)?,
+        counts::read_sum(&sum?)?,
+    );
     let last_stage = last_stage
         .and_then(Result::ok)
         .and_then(|answer| counts::read(&answer, question.days).ok());
-    question
-        .deliveries(all, last_stage.as_ref())
-        .map(Arc::new)
-        .ok_or_else(|| Doubt::new("it counts more than can be counted").into())
+    Ok(Arc::new(question.deliveries(
+        all,
+        sum,
+        last_stage.as_ref(),
+    )?))
 }
 
 fn failed(mishap: &Mishap) -> Count {

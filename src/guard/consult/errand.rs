@@ -18,7 +18,7 @@ use crate::telemetry::Metrics;
 use crate::upstream::{CollectError, Pool, SendError, SendLimits, coding, collect, full};
 
 /// Calls of the guard's own that are under way at one time, for all callers together.
-const MOST_UNDER_WAY: usize = 64;
+const MOST_UNDER_WAY: usize = 32;
 /// A page of a hundred features with as many corners as Planet takes has 6 MB.
 const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
 

@@ -85,18 +85,31 @@ impl Consultant {
     /// The request with all that Planet says of it. One that needs no word of Planet's passes as it is.
     pub(super) async fn complete(
         &self,
+        understood: Understood,
+        rights: &Rights<'_>,
+        policy: &Policy,
+        now: UtcTime,
+    ) -> Result<Understood, Refusal> {
+        let is_complete = match &understood.reading.ask {
+            Ask::Reservation(_) => false,
+            Ask::Subscriptions(_) if self.counting.is_some() => false,
+            ask => ask.references().is_empty(),
+        };
+        if is_complete {
+            return Ok(understood);
+        }
+        // aside, so that the requests of everybody else are no larger for it
+        Box::pin(self.ask(understood, rights, policy, now)).await
+    }
+
+    async fn ask(
+        &self,
         mut understood: Understood,
         rights: &Rights<'_>,
         policy: &Policy,
         now: UtcTime,
     ) -> Result<Understood, Refusal> {
         let reading = &mut understood.reading;
-        if !matches!(
-            reading.ask,
-            Ask::Order(_) | Ask::Subscriptions(_) | Ask::Reservation(_)
-        ) {
-            return Ok(understood);
-        }
         let visit = Visit {
             errands: &self.errands,
             rights,

@@ -134,7 +134,7 @@ fn a_scene_at_its_last_stage_comes_once_and_another_at_each() {
     let all = counts(&[("2024-03-01", 5), ("2024-03-02", 2), ("2024-03-04", 1)]);
     // more than all were a moment before: none of them is lost
     let last = counts(&[("2024-03-01", 3), ("2024-03-03", 1), ("2024-03-04", 2)]);
-    let counted = question.deliveries(all.clone(), Some(&last)).unwrap();
+    let counted = question.deliveries(all.clone(), 8, Some(&last)).unwrap();
     let per_day = |day: &str| counted.between(date(day), date(day).tomorrow().unwrap());
     let days = [
         "2024-03-01",
@@ -152,13 +152,43 @@ fn a_scene_at_its_last_stage_comes_once_and_another_at_each() {
         counted.between(date("2024-04-01"), date("2024-03-01")),
         Some(0)
     );
-    let without = question.deliveries(all, None).unwrap();
+    let without = question.deliveries(all.clone(), 0, None).unwrap();
     assert_eq!(
         without.between(date("2024-03-01"), date("2024-04-01")),
         Some(24)
     );
     let endless = counts(&[("2024-03-01", u64::MAX)]);
-    assert_eq!(question.deliveries(endless, None), None);
+    assert!(question.deliveries(endless, 0, None).is_err());
+}
+
+#[test]
+fn days_that_do_not_add_up_are_no_count() {
+    let question = &asked(&json!({"publishing_stages": ["finalized"]}))[0];
+    let by_year = |counts: Value| {
+        let buckets: Vec<_> = counts
+            .as_array()
+            .expect("counts")
+            .iter()
+            .map(|count| json!({"start_time": "2024-01-01T00:00:00Z", "count": count}))
+            .collect();
+        let answer = json!({"interval": "year", "buckets": buckets}).to_string();
+        read_sum(answer.as_bytes())
+    };
+    assert_eq!(by_year(json!([300, 4])), Ok(304));
+    assert!(by_year(json!([u64::MAX, 1])).is_err() && by_year(json!([-1])).is_err());
+    assert!(read_sum(br#"{"interval": "day", "buckets": []}"#).is_err());
+    let sum: Value = serde_json::from_slice(&question.sum).expect("JSON");
+    assert_eq!(sum["interval"], "year");
+    let all = counts(&[("2024-03-01", 300)]);
+    let counted = |sum| question.deliveries(all.clone(), sum, None);
+    let last_days = |sum| {
+        let counted: Counted = counted(sum).expect("a count");
+        counted.between(date("2024-03-02"), date("2026-10-23"))
+    };
+    assert_eq!(last_days(299), Some(0));
+    assert_eq!(last_days(304), Some(4), "published a moment ago");
+    let why = counted(305).expect_err("five are missing").why;
+    assert!(why.contains("305 scenes by year and 300 by day"), "{why}");
 }
 
 proptest! {
@@ -172,7 +202,7 @@ proptest! {
         let question = &asked(&json!({}))[0];
         if let Ok(all) = read(answer.to_string().as_bytes(), question.days) {
             let sum = all.values().copied().try_fold(0, u64::checked_add);
-            let counted = question.deliveries(all, None);
+            let counted = question.deliveries(all, 0, None).ok();
             let counted = counted.and_then(|all| all.between(date("2024-03-01"), date("2026-11-22")));
             prop_assert!(counted.is_none() || sum.is_none() || counted >= sum);
         }
