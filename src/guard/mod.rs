@@ -1,4 +1,4 @@
-//! The life of one request: identify → read → estimate → judge → reserve → forward → settle.
+//! The life of one request: identify → read → consult → estimate → judge → reserve → forward → settle.
 //!
 //! `pipeline` tells it in one function; the other files are the steps, which do not know each other.
 
