@@ -43,7 +43,7 @@ enum Command {
     Serve(Config),
     /// Prove a policy file, print what it means, run the tests in it.
     Check(Config),
-    /// Predict what a request would cost. Contacts nobody.
+    /// Predict what a request would cost. Contacts nobody unless told to.
     Estimate(estimate::Request),
     /// Pretend to be Planet.
     Simulate {
@@ -92,6 +92,9 @@ pub fn run() -> anyhow::Result<()> {
     let now = || SystemClock.now();
     match cli.command {
         Command::Check(Config { config }) => check::run(&config, now()),
+        Command::Estimate(request) if request.live => {
+            runtime()?.block_on(estimate::run_live(&request, Arc::new(SystemClock)))
+        }
         Command::Estimate(request) => estimate::run(&request, now()),
         Command::Key(Key::New { team, id }) => new_key(&team, &id),
         Command::Serve(Config { config }) => runtime()?.block_on(serve(&config)),

@@ -1,4 +1,4 @@
-//! What activating and downloading one asset costs, and what is known of a reservation.
+//! What activating and downloading one asset costs, and what a reservation takes.
 
 use super::batch::{self, Batch, PRICE_LIST};
 use super::{BillableAssets, Charged, Estimate, Plan, Prices};
@@ -7,7 +7,9 @@ use crate::planet::bundles::AssetCounts;
 use crate::planet::data::Asset;
 use crate::planet::quota::ReservationAsk;
 use crate::planet::tools::{Delivery, Tools};
-use crate::units::Unit;
+use crate::units::{SquareKm, Unit};
+
+const ESTIMATES: &str = "Planet's own estimate, docs.planet.com/develop/apis/quota";
 
 /// One asset, unless somebody has activated it within 24 hours. On km² plans it is the download that
 /// is charged.
@@ -51,13 +53,26 @@ pub fn download(asset: &Asset, prices: &Prices, plan: &Plan) -> Result<Estimate,
 }
 
 /// Reserved km² are told by Planet's own estimate, and by nothing in the request.
-pub fn reservation(ask: &ReservationAsk) -> Unbounded {
-    Unbounded {
-        why: format!(
-            "how many km² of product {} the reservation takes is not known until Planet estimates it",
-            ask.product_id
-        ),
+pub fn reservation(ask: &ReservationAsk) -> Result<Estimate, Unbounded> {
+    let product = ask.product_id;
+    let Some(told) = ask.told else {
+        return Err(Unbounded {
+            why: format!(
+                "how many km² of product {product} the reservation takes is not known until Planet \
+                 estimates it"
+            ),
+        });
+    };
+    let mut quantity = format!("{} km² of product {product}", told.cost);
+    if told.already > SquareKm::ZERO {
+        quantity = format!(
+            "{quantity}, besides {} km² that is reserved already",
+            told.already
+        );
     }
+    let amount = Some(told.cost.amount());
+    let line = batch::line("reservation", Unit::Quota, amount, quantity, ESTIMATES)?;
+    Ok(Estimate { lines: vec![line] })
 }
 
 fn shown(name: &str) -> String {
@@ -87,6 +102,20 @@ mod tests {
             let estimate = activation(&asset, &Prices::default(), &Plan::default());
             assert_eq!(totals(estimate), "pu=20");
         }
+    }
+
+    #[test]
+    fn a_reservation_takes_what_planet_says_and_has_no_price_before() {
+        let body = br#"{"product_id": 7, "aoi_refs": ["pl:features/my/a/b"]}"#;
+        let mut ask = crate::planet::quota::read(body, true).unwrap();
+        assert!(reservation(&ask).unwrap_err().why.contains("product 7"));
+        ask.told = Some(crate::planet::quota::Told {
+            cost: SquareKm::from_whole(50).unwrap(),
+            already: SquareKm::from_whole(25).unwrap(),
+        });
+        let estimate = reservation(&ask).unwrap();
+        assert!(estimate.lines[0].quantity.contains("besides 25 km²"));
+        assert_eq!(totals(Ok(estimate)), "quota=50");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 #![deny(clippy::float_arithmetic, clippy::as_conversions)]
 
 pub mod aum;
+pub mod backfill;
 pub mod basemaps;
 mod batch;
 pub mod data;
@@ -16,6 +17,7 @@ mod plan;
 mod prices;
 pub mod query;
 mod scenes;
+mod sightings;
 pub mod subscriptions;
 pub mod suggestion;
 
@@ -58,7 +60,7 @@ pub fn estimate(
         Ask::Download(asset) => data::download(asset, prices, plan),
         Ask::Quad(quad) => basemaps::quad(quad, prices, plan),
         Ask::Tile(tile) => basemaps::tile(tile, prices, plan),
-        Ask::Reservation(reservation) => Err(data::reservation(reservation)),
+        Ask::Reservation(reservation) => data::reservation(reservation),
         Ask::Unbounded(unbounded) => Err(unbounded.clone()),
     }
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use tracing::{error, info, warn};
 
 use super::answer::{Answer, Dialect, Notes, Reply};
@@ -16,9 +16,9 @@ use super::refusal::{Problem, Refusal};
 use super::resent::{Ending, Turn};
 use super::settle::{Heard, Terms};
 use crate::clock::Stopwatch;
-use crate::identity::{self, Presented};
+use crate::identity::Presented;
 use crate::ledger::{ChargeSource, NewReservation, Outcome, RequestId, Reservation, Standing};
-use crate::planet::{Route, answer};
+use crate::planet::{Api, Operation, Route, answer};
 use crate::telemetry::Decision;
 use crate::units::{Amounts, Pu};
 use crate::upstream::{Body, SendError, SendLimits, counted};
@@ -83,26 +83,17 @@ impl Exchange {
         }
     }
 
-    /// Sends the request with the credential that upstream wants. A token that upstream does not take is
-    /// not used again; the request is not sent again, since a create must not be.
+    /// Sends the request with the credential that upstream wants. What it changes is not remembered as it
+    /// was.
     async fn forward(&mut self, limits: SendLimits) -> Result<Response<Body>, SendError> {
-        let mut request = std::mem::take(&mut self.request);
-        let pool = &self.guard.pool;
-        let Some(login) = self.place.login() else {
-            return pool.send(request, limits).await;
-        };
-        let no_token = |cause: Box<dyn std::error::Error + Send + Sync>| SendError::NoToken {
-            host: login.host().to_owned(),
-            cause,
-        };
-        let token = login.token(pool, self.guard.clock.now()).await;
-        let token = token.map_err(|cause| no_token(cause.into()))?;
-        identity::bear(&token, request.headers_mut()).map_err(|cause| no_token(cause.into()))?;
-        let answer = pool.send(request, limits).await?;
-        if answer.status() == StatusCode::UNAUTHORIZED {
-            login.forget(&token);
+        let request = std::mem::take(&mut self.request);
+        let (guard, place) = (&self.guard, &self.place);
+        let sent = place.send(&guard.pool, request, limits, guard.clock.now());
+        let answer = sent.await;
+        if self.route.api == Api::Features && self.route.operation != Operation::Read {
+            guard.consultant.features_changed();
         }
-        Ok(answer)
+        answer
     }
 
     fn outcome(&self, sent: &Result<Response<Body>, SendError>) -> Outcome {

@@ -12,10 +12,11 @@ use http::{Method, Request};
 use tracing::{error, info};
 
 use super::answer::{Answer, Dialect, Notes, Reply, RetryUnit};
+use super::consult::{Consultant, Rights};
 use super::exchange::Exchange;
 use super::pace::{Pacer, retry_unit};
 use super::places::Places;
-use super::predict::Predicted;
+use super::predict::{Predicted, understand};
 use super::refusal::{Problem, Refusal};
 use super::rehearse::Report;
 use super::relay::Relay;
@@ -39,6 +40,7 @@ pub struct Guard {
     pub policy: Arc<Policy>,
     pub places: Places,
     pub relay: Relay,
+    pub consultant: Consultant,
     pub tokens: Tokens,
     pub pacer: Pacer,
     pub ledger: Arc<dyn Ledger>,
@@ -83,7 +85,8 @@ impl Guard {
         }
     }
 
-    /// The whole story: know the caller, understand the call, predict, reserve, forward, settle.
+    /// The whole story: know the caller, understand the call, ask Planet what it does not say, predict,
+    /// reserve, forward, settle.
     async fn pass(
         self: &Arc<Self>,
         request: Request<Body>,
@@ -124,17 +127,19 @@ impl Guard {
             body: &text,
             deployment: place.upstream.deployment(),
         };
-        let weighed = weigh(&self.policy, &caller, &asked, now)?;
-        if case.wishes.dry_run {
-            let report = self.foretell(weighed, &case.wishes, now).await?;
-            return Ok(self.tell(report, case));
-        }
-        case.wishes.allow(&weighed.predicted)?;
+        let understood = understand(&self.policy, &asked, now)?;
         let create = fingerprint(&asked, &origin_form, &caller, &presented, &case.wishes);
         let turn = match self.in_turn(create, case).await? {
             Passage::First(turn) => turn,
             Passage::Answered(answer) => return Ok(*answer),
         };
+        let rights = Rights::of(place, &head.headers, target.query(), Some(&presented));
+        let understood = self.consult(understood, &rights, now).await?;
+        let weighed = weigh(&self.policy, &caller, route.api, understood, now)?;
+        if case.wishes.dry_run {
+            return self.dry_run(weighed, case, now).await;
+        }
+        case.wishes.allow(&weighed.predicted)?;
         let exchange = Exchange {
             guard: Arc::clone(self),
             place: Arc::clone(place),

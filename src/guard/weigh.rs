@@ -3,13 +3,13 @@
 
 use http::StatusCode;
 
-use super::predict::{Predicted, predict};
+use super::predict::{Predicted, Understood, price};
 use super::refusal::Refusal;
 use super::rehearse::{BudgetReport, Report};
 use super::settle::Terms;
 use crate::cost;
 use crate::ledger::Breach;
-use crate::planet::{Api, Asked, Operation};
+use crate::planet::{Api, Operation};
 use crate::policy::{BreachStatus, Budget, Call, Caller, Claim, Decision, Policy};
 use crate::units::{Amount, Amounts, UtcTime};
 
@@ -24,17 +24,18 @@ pub(super) struct Weighed {
 pub(super) fn weigh(
     policy: &Policy,
     caller: &Caller,
-    asked: &Asked<'_>,
+    api: Api,
+    understood: Understood,
     now: UtcTime,
 ) -> Result<Weighed, Refusal> {
-    let predicted = predict(policy, asked, now)?;
+    let predicted = price(policy, understood, now)?;
     let call = Call {
-        api: asked.route.api,
+        api,
         products: &predicted.reading.products,
     };
     let claims = policy.judge(caller, call, &predicted.totals, now);
     Ok(Weighed {
-        api: asked.route.api,
+        api,
         predicted,
         claims,
     })

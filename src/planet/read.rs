@@ -91,7 +91,8 @@ pub fn read(asked: &Asked<'_>, declared: Declared) -> Result<Reading, Misread> {
             _ => Ok(tile(asked.param("mosaic"))),
         },
         Operation::ReserveQuota | Operation::ReserveQuotaInBulk => {
-            let reservation = quota::read(asked.body)?;
+            let in_bulk = asked.route.operation == Operation::ReserveQuotaInBulk;
+            let reservation = quota::read(asked.body, in_bulk)?;
             Ok(Reading {
                 ask: Ask::Reservation(reservation),
                 products: Vec::new(),

@@ -1,6 +1,7 @@
 //! From the text of a policy file to a [`Policy`]: syntax, keys, values, and then what they say of each
 //! other.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use toml::de::DeTable;
@@ -8,10 +9,11 @@ use toml::de::DeTable;
 use super::fault::{Fault, Path, Source};
 use super::raw::{RawPolicy, RawRules};
 use super::{
-    Policy, PolicyError, bounds as bound_rules, budget_rules, expectation, not_yet, paces, people,
-    server, upstreams,
+    Policy, PolicyError, Upstream, bounds as bound_rules, budget_rules, expectation, not_yet,
+    paces, people, server, upstreams,
 };
 use crate::cost::Plan;
+use crate::planet::UpstreamKind;
 
 /// An SDK that meets nothing but time-outs sends its last copy some 14 minutes after the first.
 const RESEND_WINDOW: Duration = Duration::from_mins(15);
@@ -48,7 +50,8 @@ impl TryFrom<RawPolicy> for Policy {
                     unpredictable,
                     resend_window,
                     meter_egress: _,
-                    live_estimates: _,
+                    max_backfill,
+                    live_estimates,
                 },
             prices,
             tests,
@@ -57,11 +60,18 @@ impl TryFrom<RawPolicy> for Policy {
         let people = people::people(teams, &identity)?;
         let budgets = budget_rules::budgets(budgets, &people, &plan)?;
         let paces = paces::paces(paces, &people)?;
+        let upstreams = upstreams::upstreams(upstreams)?;
+        if max_backfill.is_some() {
+            leads_to_planet(&upstreams, "max_backfill")?;
+        }
+        if live_estimates {
+            leads_to_planet(&upstreams, "live_estimates")?;
+        }
         let has_budget = |name: &str| budgets.iter().any(|budget| &**budget.name() == name);
         Ok(Self {
             server: server::server(server)?,
             store: server::store(store)?,
-            upstreams: upstreams::upstreams(upstreams)?,
+            upstreams,
             plan,
             prices,
             expectations: expectation::expectations(tests, &people, has_budget)?,
@@ -74,6 +84,8 @@ impl TryFrom<RawPolicy> for Policy {
             unclassified,
             unpredictable,
             resend_window: resend_window.map_or(RESEND_WINDOW, |span| span.0),
+            max_backfill: max_backfill.map(|span| span.0),
+            live_estimates,
         })
     }
 }
@@ -87,6 +99,19 @@ fn charges_something(plan: &Plan) -> Result<(), Fault> {
         ));
     }
     Ok(())
+}
+
+/// Subscriptions are made at api.planet.com and nowhere else.
+fn leads_to_planet(upstreams: &[Arc<Upstream>], key: &str) -> Result<(), Fault> {
+    let mut kinds = upstreams.iter().map(|upstream| upstream.kind());
+    if kinds.any(|kind| kind == UpstreamKind::Planet) {
+        return Ok(());
+    }
+    Err(Fault::new(
+        Path::to("policy").key(key),
+        "this is about subscriptions, and no upstream takes any",
+        "remove it, or add an upstream of kind \"planet\"",
+    ))
 }
 
 #[cfg(test)]
@@ -176,15 +201,32 @@ mod tests {
     #[test]
     fn prices_and_rules_are_what_the_file_says() {
         let policy = policy(
-            "[prices]\nclip = 0.5\n[policy]\nunclassified = \"allow-reads\"\nresend_window = \"90s\"",
+            "[prices]\nclip = 0.5\n[policy]\nunclassified = \"allow-reads\"\nresend_window = \"90s\"\n\
+             max_backfill = \"90d\"\nlive_estimates = true",
         );
         assert_eq!(policy.resend_window(), Duration::from_secs(90));
+        assert_eq!(policy.max_backfill(), Some(Duration::from_hours(90 * 24)));
+        assert!(policy.live_estimates());
         assert_eq!(policy.prices().clip.micros(), 500_000);
         assert_eq!(policy.prices().merge.micros(), 10_000_000);
         assert_eq!(
             policy.unclassified(),
             super::super::Unclassified::AllowReads
         );
+    }
+
+    #[test]
+    fn what_is_about_subscriptions_needs_an_upstream_that_takes_them() {
+        for (key, value) in [("max_backfill", "\"90d\""), ("live_estimates", "true")] {
+            let text = format!(
+                "[upstreams.tiles]\nurl = \"https://a\"\nmount = \"/\"\n[policy]\n{key} = {value}\n"
+            );
+            let error = parse(&text, "p.toml").unwrap_err();
+            assert_eq!(error.line(), 5, "{error}");
+            assert!(error.message().contains("no upstream takes any"), "{error}");
+        }
+        let off = "[upstreams.tiles]\nurl = \"https://a\"\nmount = \"/\"\n[policy]\nlive_estimates = false\n";
+        assert!(parse(off, "p.toml").is_ok());
     }
 
     #[test]

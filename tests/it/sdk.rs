@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::{KEY, UPSTREAM_KEY, World};
 
@@ -115,6 +115,20 @@ async fn a_backfill_of_ten_years_is_refused_in_a_sentence() {
         assert!(text.contains(part), "{part} is missing in {text}");
     }
     assert!(world.billed().is_zero(), "nothing was forwarded");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_planet_sdk_reserves_and_subscribes_by_reference() {
+    let quota = "[[budgets]]\nname = \"arps\"\nunit = \"quota\"\nlimit = 30\nwindow = \"year\"\n";
+    let world = World::start(&format!("{ROOMY}{quota}")).await;
+    let told = planet(&world, "by_reference").await;
+    let expected = json!({"cost": 25.0, "reserved": "reserved", "processed": 0,
+        "subscription": "preparing"});
+    assert_eq!(
+        told, expected,
+        "what is reserved once fits into the budget once"
+    );
+    assert_eq!(world.simulator.bill().total_quota().to_string(), "25");
 }
 
 #[tokio::test(flavor = "multi_thread")]

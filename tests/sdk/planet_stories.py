@@ -15,7 +15,7 @@ from pathlib import Path
 
 import httpx
 import planet
-from planet import Auth, OrdersClient, Planet, Session, order_request, specs
+from planet import Auth, OrdersClient, Planet, Session, geojson, order_request, specs
 
 FIELD = {
     "type": "Polygon",
@@ -94,6 +94,25 @@ def ten_years(guard, key):
     except planet.exceptions.APIError as error:
         return {"exception": type(error).__name__, "text": str(error)}
     return {"exception": None}
+
+
+def by_reference(guard, key):
+    """Keeps a field with Planet, reserves quota for it, subscribes to it by its reference."""
+    pl = client(guard, key)
+    collection = pl.features.create_collection(title="Fields")
+    [field] = pl.features.add_items(collection, {"type": "Feature", "geometry": FIELD, "properties": {}})
+    product = next(pl.quota.list_products())
+    estimate = pl.quota.estimate_reservation([field], product["id"])
+    reserved = pl.quota.create_reservation([field], product["id"])
+    job = pl.quota.bulk_create_reservations([field], product["id"])
+    created = pl.subscriptions.create_subscription({
+        "name": "arps",
+        "source": {"parameters": {"id": product["resource_ids"][0], "geometry": geojson.as_ref(field),
+                                  "start_time": "2026-10-01T00:00:00Z", "end_time": "2026-10-31T00:00:00Z"}},
+        "hosting": {"type": "sentinel_hub", "parameters": {"create_configuration": True}},
+    })
+    return {"cost": estimate["total_cost"], "reserved": reserved["quota_reservations"][0]["state"],
+            "processed": pl.quota.get_job(job["job_id"])["processed_items"], "subscription": created["status"]}
 
 
 def resent(guard, key):

@@ -55,8 +55,39 @@ fn a_product_subscription_needs_no_type() {
             "start_time": "2026-06-01T00:00:00Z"}},
         "hosting": {"type": "sentinel_hub", "parameters": {"create_configuration": true}}});
     let ask = parse(&body).unwrap();
-    assert_eq!(ask.source, Source::Product("PS_ARD_SR_DAILY".into()));
+    let Source::Product(product) = &ask.source else {
+        panic!("{ask:?}");
+    };
+    assert_eq!(
+        (&*product.id, product.entitlement),
+        ("PS_ARD_SR_DAILY", None)
+    );
     assert_eq!((ask.delivery, ask.end), (Delivery::Collection, None));
+}
+
+#[test]
+fn a_filter_is_kept_and_an_odd_relation_is_remembered() {
+    let Source::Catalog(source) = parse(&catalog()).unwrap().source else {
+        panic!("a catalog");
+    };
+    assert_eq!(
+        source.filter,
+        Some(catalog()["source"]["parameters"]["filter"].clone())
+    );
+    for (relation, unread) in [
+        ("intersects", None),
+        ("within", None),
+        ("disjoint", Some("geometry_relation")),
+    ] {
+        let ask = parse(&with(
+            "/source/parameters/geometry_relation",
+            json!(relation),
+        ))
+        .unwrap();
+        assert_eq!(ask.unread.as_deref(), unread, "{relation}");
+    }
+    let shouting = with("/source/parameters/FILTER", json!({}));
+    assert!(parse(&shouting).is_err());
 }
 
 #[test]
