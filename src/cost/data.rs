@@ -7,7 +7,7 @@ use crate::planet::bundles::AssetCounts;
 use crate::planet::data::Asset;
 use crate::planet::quota::ReservationAsk;
 use crate::planet::tools::{Delivery, Tools};
-use crate::units::Unit;
+use crate::units::{Amount, Unit};
 
 /// One asset, unless somebody has activated it within 24 hours. On km² plans it is the download that
 /// is charged.
@@ -24,6 +24,21 @@ pub fn activation(asset: &Asset, prices: &Prices, plan: &Plan) -> Result<Estimat
             ),
             PRICE_LIST,
         )?);
+    }
+    Ok(estimate)
+}
+
+/// One asset that was activated and charged already, less than 24 hours ago.
+pub fn activated_before(asset: &Asset, plan: &Plan) -> Result<Estimate, Unbounded> {
+    let mut estimate = Estimate::default();
+    if plan.charges.contains(&Charged::Pu) {
+        let quantity = format!(
+            "1 asset of {}, activated within the last 24 hours",
+            shown(&asset.item_type)
+        );
+        let free = Some(Amount::ZERO);
+        let line = batch::line("asset-activation", Unit::Pu, free, quantity, PRICE_LIST)?;
+        estimate.lines.push(line);
     }
     Ok(estimate)
 }

@@ -15,6 +15,7 @@ pub mod orders;
 mod plan;
 mod prices;
 pub mod query;
+pub mod revisions;
 mod scenes;
 pub mod subscriptions;
 pub mod suggestion;
@@ -54,7 +55,16 @@ pub fn estimate(
         Ask::Subscriptions(all) => each(all, |one| {
             subscriptions::estimate(one, prices, plan, now, horizon(now))
         }),
+        Ask::Revision(change) => {
+            let horizon = horizon(now).unwrap_or(now);
+            revisions::revision(change, prices, plan, now, horizon, BillableAssets::All)
+        }
+        Ask::Reactivation(all) => {
+            let horizon = horizon(now).unwrap_or(now);
+            revisions::reactivation(all, prices, plan, now, horizon, BillableAssets::All)
+        }
         Ask::Activation(asset) => data::activation(asset, prices, plan),
+        Ask::ActivatedBefore(asset) => data::activated_before(asset, plan),
         Ask::Download(asset) => data::download(asset, prices, plan),
         Ask::Quad(quad) => basemaps::quad(quad, prices, plan),
         Ask::Tile(tile) => basemaps::tile(tile, prices, plan),
@@ -77,6 +87,14 @@ pub fn settled(
             let end = one.end.or(horizon(now)).unwrap_or(now);
             subscriptions::settled(one, prices, plan, one.start, end)
         }),
+        Ask::Revision(change) => {
+            let horizon = horizon(now).unwrap_or(now);
+            revisions::revision(change, prices, plan, now, horizon, plan.billable_assets)
+        }
+        Ask::Reactivation(all) => {
+            let horizon = horizon(now).unwrap_or(now);
+            revisions::reactivation(all, prices, plan, now, horizon, plan.billable_assets)
+        }
         _ => estimate(ask, prices, plan, now),
     }
 }
@@ -120,6 +138,7 @@ pub fn hints(ask: &Ask) -> Vec<&'static str> {
         Ask::Statistics(figures) => imagery::hints(figures, true),
         Ask::Order(order) => orders::hints(order),
         Ask::Subscriptions(all) => subscriptions::hints(all),
+        Ask::Revision(change) => subscriptions::hints(std::slice::from_ref(&change.after)),
         _ => Vec::new(),
     }
 }

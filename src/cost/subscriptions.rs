@@ -21,6 +21,13 @@ const RESERVATIONS: &str = "docs.planet.com/platform/get-started/access-data/res
 /// come at each.
 const DEFAULT_STAGES: u64 = 2;
 
+/// From one moment up to and without another.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Span {
+    pub(super) start: UtcTime,
+    pub(super) end: UtcTime,
+}
+
 /// Whether images are charged at once, over time, or both.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Fill {
@@ -85,7 +92,7 @@ pub fn during(
     start: UtcTime,
     end: UtcTime,
 ) -> Result<Estimate, Unbounded> {
-    counting(ask, prices, plan, (start, end), BillableAssets::All)
+    counting(ask, prices, plan, Span { start, end }, BillableAssets::All)
 }
 
 /// [`during`] with the assets that this plan is charged for.
@@ -96,7 +103,7 @@ pub fn settled(
     start: UtcTime,
     end: UtcTime,
 ) -> Result<Estimate, Unbounded> {
-    counting(ask, prices, plan, (start, end), plan.billable_assets)
+    counting(ask, prices, plan, Span { start, end }, plan.billable_assets)
 }
 
 /// What would make the subscriptions cheaper, for a sender who may not know.
@@ -108,11 +115,12 @@ pub(super) fn hints(all: &[SubscriptionAsk]) -> Vec<&'static str> {
     hints
 }
 
-fn counting(
+/// [`during`] with as many assets as `billable` says.
+pub(super) fn counting(
     ask: &SubscriptionAsk,
     prices: &Prices,
     plan: &Plan,
-    (start, end): (UtcTime, UtcTime),
+    Span { start, end }: Span,
     billable: BillableAssets,
 ) -> Result<Estimate, Unbounded> {
     batch::known(&ask.tools, ask.unread.as_deref())?;

@@ -1,17 +1,26 @@
 //! Batch processing: one image for each tile of a grid that an area touches.
 //!
 //! The body of the request that creates a task says what starting it will cost; the one that starts it
-//! names the task alone. Bodies hold keys of buckets, and nothing of them is kept but what is listed here.
+//! names the task alone, which is read back for it ([`task`]). Bodies hold keys of buckets, and nothing of
+//! them is kept but what is listed here.
+
+mod task;
+
+pub use task::{read_statistics_task, read_task};
+
+use std::sync::Arc;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::document::Document;
+use super::evalscript::Script;
 use super::extent::{Extent, Ground};
 use super::format::{self, RawResponse, Unstated, Wanted};
 use super::frame::RawBounds;
 use super::imagery::{Imagery, Known, Notes, Unread, reading};
 use super::sources::{RawData, Sampling, Setting, products};
-use super::{Ask, Misread, Reading, Unbounded, correction, json, number, process};
+use super::{Ask, Misread, Reading, correction, json, number, process};
 
 /// What starting a batch will render.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,13 +60,18 @@ struct RawBatch {
     input: Option<RawTiling>,
     /// Version 1.
     tiling_grid: Option<RawTiling>,
+    /// Version 1, before it had a `tilingGrid`.
+    tiling_grid_id: Option<u64>,
+    resolution: Option<f64>,
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct RawRequest {
     input: RawInput,
     output: Option<RawOutput>,
     evalscript: Option<String>,
+    evalscript_reference: Option<IgnoredAny>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -71,7 +85,7 @@ struct RawOutput {
     responses: Option<Vec<RawResponse>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RawTiling {
     r#type: Option<String>,
@@ -85,24 +99,48 @@ struct RawTiling {
 pub fn read(document: &Document<'_>, known: &Known<'_>) -> Result<Reading, Misread> {
     let raw: RawBatch = json::read_checked(document.json)?;
     let products = products(&raw.process_request.input.data)?;
-    reading(raw.ask(document, known).map(Ask::Batch), products)
+    let ask = raw.ask(document, Stored::Inside, known).map(Ask::Batch);
+    reading(ask, products)
 }
 
-/// The request that starts, resumes or restarts a batch, of images or of statistics.
-pub fn start() -> Reading {
-    let why = "the request that starts a batch names its task alone, and not what it will render";
-    Reading {
-        ask: Ask::Unbounded(Unbounded { why: why.into() }),
-        products: vec![],
-    }
+/// Where the script of a batch is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Stored {
+    /// In the request, or it has none.
+    Inside,
+    /// Perhaps elsewhere: a task may be shown without it.
+    Elsewhere,
 }
 
 impl RawBatch {
-    fn ask(&self, document: &Document<'_>, known: &Known<'_>) -> Result<BatchAsk, Unread> {
+    fn tiling(&self) -> Result<RawTiling, Misread> {
+        let stated = self.input.as_ref().or(self.tiling_grid.as_ref());
+        let old = || RawTiling {
+            id: self.tiling_grid_id,
+            resolution: self.resolution,
+            ..RawTiling::default()
+        };
+        let old = self.tiling_grid_id.map(|_| old());
+        match (stated, old) {
+            (Some(_), Some(_)) => Err(Misread::new(
+                "the batch names a tiling grid twice; keep the one in input or tilingGrid",
+            )),
+            (Some(stated), None) => Ok(stated.clone()),
+            (None, Some(old)) => Ok(old),
+            (None, None) => Err(Misread::new(
+                "the batch has no tiling grid; write one in input",
+            )),
+        }
+    }
+
+    fn ask(
+        &self,
+        document: &Document<'_>,
+        stored: Stored,
+        known: &Known<'_>,
+    ) -> Result<BatchAsk, Unread> {
         let request = &self.process_request;
-        let tiling = self.input.as_ref().or(self.tiling_grid.as_ref());
-        let tiling = tiling
-            .ok_or_else(|| Misread::new("the batch has no tiling grid; write one in input"))?;
+        let tiling = self.tiling()?;
         let grid = tiling.grid()?;
         let bounds = request
             .input
@@ -112,7 +150,7 @@ impl RawBatch {
         let tiles = grid.touched_by(bounds.read()?)?;
         let mut notes = Notes::default();
         notes.add("every tile of the grid that the area's box could touch counts");
-        let script = process::script(request.evalscript.as_deref(), document.script, false, known)?;
+        let script = request.script(document, stored, known)?;
         let setting = Setting {
             area: Some((grid.tile(), grid.ground)),
             sampling: Sampling {
@@ -145,6 +183,21 @@ impl RawBatch {
             bounded: notes.into_clauses(),
         };
         Ok(BatchAsk { tile, tiles })
+    }
+}
+
+impl RawRequest {
+    fn script(
+        &self,
+        document: &Document<'_>,
+        stored: Stored,
+        known: &Known<'_>,
+    ) -> Result<Arc<Script>, Misread> {
+        let inside = self.evalscript.as_deref();
+        let missing = inside.is_none() && document.script.is_none();
+        let elsewhere =
+            self.evalscript_reference.is_some() || (missing && stored == Stored::Elsewhere);
+        process::script(inside, document.script, elsewhere, known)
     }
 }
 
@@ -221,8 +274,6 @@ impl Grid {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
@@ -317,6 +368,18 @@ mod tests {
         };
         assert_eq!((batch.tile.width, batch.tile.height), (500, 500));
         assert!(!format!("{batch:?}").contains("s3://"));
+    }
+
+    #[test]
+    fn the_first_versions_oldest_spelling_of_a_grid_is_read_too() {
+        let mut old = request(&json!(null), &json!([13.0, 45.0, 13.1, 45.1]));
+        (old["tilingGridId"], old["resolution"]) = (json!(1), json!(20.0));
+        let Ok(Ask::Batch(batch)) = read_value(&old) else {
+            panic!("bounded")
+        };
+        assert_eq!((batch.tile.width, batch.tile.height), (500, 500));
+        old["tilingGrid"] = json!({"id": 1, "resolution": 10.0});
+        assert!(read_value(&old).unwrap_err().sentence.contains("twice"));
     }
 
     #[test]
