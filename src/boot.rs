@@ -14,7 +14,7 @@ use tracing::info;
 use crate::admin::Admin;
 use crate::clock::Clock;
 use crate::front::{self, CutOff, Limits, Listener, TlsError, respond};
-use crate::guard::{Guard, Pacer, PlaceError, Places, Relay, Resends};
+use crate::guard::{Guard, Pacer, PlaceError, Places, Relay, Resends, Revising};
 use crate::identity::{SecretError, Tokens};
 use crate::ledger::{Ledger, RequestId};
 use crate::policy::{Policy, Server, Tls};
@@ -101,6 +101,7 @@ pub async fn start(policy: Policy, clock: Arc<dyn Clock>) -> Result<Running, Boo
             exchanges.clone(),
             policy.resend_window(),
         ),
+        revising: Revising::default(),
         tokens: Tokens::new(places.secrets())?,
         places,
         pacer: Pacer::new(&policy),

@@ -2,18 +2,23 @@
 //!
 //! `pipeline` tells it in one function; the other files are the steps, which do not know each other.
 
+mod activated;
 mod advise;
 mod answer;
 mod exchange;
+mod look_up;
 mod pace;
 mod pipeline;
 mod places;
 mod predict;
+mod read_back;
 mod refusal;
 mod rehearse;
 mod relay;
 mod repeat;
 mod resent;
+mod revising;
+mod sending;
 mod service;
 mod settle;
 mod token;
@@ -29,4 +34,5 @@ pub use refusal::{Problem, Refusal};
 pub use rehearse::{BudgetReport, Rehearsal, Report, rehearse};
 pub use relay::Relay;
 pub use resent::Resends;
+pub use revising::Revising;
 pub use token::{TokenError, TokenRefusal};

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::refusal::Refusal;
 use super::weigh::{Weighed, weigh};
 use crate::cost::Line;
-use crate::planet::{Api, Asked, Target, classify};
+use crate::planet::{Api, Asked, Found, Target, classify};
 use crate::policy::{Caller, Claim, Decision, Policy};
 use crate::units::{Amount, Amounts, Unit, UtcTime};
 
@@ -89,6 +89,7 @@ pub(super) fn put_on_the_scales(
         headers: &rehearsal.headers,
         body: rehearsal.body,
         deployment: upstream.deployment(),
+        found: Found::default(),
     };
     weigh(policy, &rehearsal.caller, &asked, now)
 }

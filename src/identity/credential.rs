@@ -17,6 +17,12 @@ pub fn strip(headers: &mut HeaderMap, query: Option<&str>) -> Option<String> {
     (!kept.is_empty()).then(|| kept.join("&"))
 }
 
+/// What of a query is the caller's key, for a request beside the one that brought it.
+pub fn keys_alone(query: &str) -> Option<String> {
+    let keys: Vec<&str> = query.split('&').filter(|pair| is_key_pair(pair)).collect();
+    (!keys.is_empty()).then(|| keys.join("&"))
+}
+
 /// Puts upstream's credential where that kind of upstream looks for it; answers the query to send.
 pub fn inject(
     kind: UpstreamKind,
@@ -82,6 +88,18 @@ mod tests {
         }
         assert_eq!(headers.len(), 1);
         assert!(headers.contains_key("accept"));
+    }
+
+    #[test]
+    fn the_callers_key_alone_is_what_the_rest_is_not() {
+        for (query, keys) in [
+            ("a=1", None),
+            ("", None),
+            ("fields=id&api_key=K&b", Some("api_key=K")),
+            ("API_KEY=K&api%5fkey=K", Some("API_KEY=K&api%5fkey=K")),
+        ] {
+            assert_eq!(keys_alone(query).as_deref(), keys, "{query}");
+        }
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! The stories that the guard keeps, told over real sockets; a file per story.
 
+mod activations;
 mod architecture;
 mod bad_input;
+mod batches;
 mod callers;
 mod caps;
 mod config;
@@ -10,5 +12,6 @@ mod login;
 mod operators;
 mod paces;
 mod resent;
+mod revisions;
 mod sdk;
 mod tokens;
