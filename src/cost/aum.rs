@@ -63,6 +63,26 @@ fn union(watched: &Watched) -> Result<Line, Unbounded> {
     )
 }
 
+/// One whole scene of this type.
+pub(super) fn footprint(
+    item_type: &str,
+    figures: Option<&SceneFigures>,
+) -> Result<Line, Unbounded> {
+    let figures = figures.ok_or_else(|| Unbounded {
+        why: format!(
+            "nothing says how large scenes of {item_type} are; set [prices.scenes.{item_type}] in the policy"
+        ),
+    })?;
+    let quantity = format!("1 whole scene of {item_type}");
+    batch::line(
+        "aum-footprints",
+        Unit::Aum,
+        Some(figures.footprint.amount()),
+        quantity,
+        FOOTPRINT_ARTICLE,
+    )
+}
+
 /// The area once when images are clipped to it, else all that the scenes can reach.
 fn footprints(watched: &Watched) -> Result<Line, Unbounded> {
     if watched.clipped {

@@ -1,5 +1,6 @@
 //! What activating and downloading one asset costs, and what is known of a reservation.
 
+use super::aum;
 use super::batch::{self, Batch, PRICE_LIST};
 use super::{BillableAssets, Charged, Estimate, Plan, Prices};
 use crate::planet::Unbounded;
@@ -43,16 +44,17 @@ pub fn activated_before(asset: &Asset, plan: &Plan) -> Result<Estimate, Unbounde
     Ok(estimate)
 }
 
-/// The bytes of one whole asset, and on km² plans its whole scene: a range or a look at the headers is
-/// charged as much.
+/// The bytes of one whole asset, and its whole scene: as area under management, and on km² plans. A range
+/// or a look at the headers is charged as much.
 pub fn download(asset: &Asset, prices: &Prices, plan: &Plan) -> Result<Estimate, Unbounded> {
     let mut assets = AssetCounts::default();
     assets.add_named(&asset.asset_type);
     let tools = Tools::default();
     let item_type = shown(&asset.item_type);
+    let figures = prices.scenes.of(&asset.item_type);
     let batch = Batch {
         item_type: &item_type,
-        figures: prices.scenes.of(&asset.item_type),
+        figures,
         scenes: 1,
         assets,
         tools: &tools,
@@ -62,6 +64,9 @@ pub fn download(asset: &Asset, prices: &Prices, plan: &Plan) -> Result<Estimate,
     };
     let mut lines = batch.lines(prices, plan, BillableAssets::All)?;
     lines.retain(|line| line.rule != "asset-activation");
+    if batch::counted(assets, BillableAssets::Rasters) > 0 {
+        lines.push(aum::footprint(&item_type, figures)?);
+    }
     Ok(Estimate { lines })
 }
 
@@ -114,11 +119,15 @@ mod tests {
         let image = asset("PSScene", "ortho_analytic_8b_sr");
         let metadata = asset("PSScene", "ortho_analytic_8b_xml");
         let estimate = download(&image, &prices, &pu).unwrap();
-        assert_eq!(estimate.lines.len(), 1);
+        let rules: Vec<_> = estimate.lines.iter().map(|line| line.rule).collect();
+        assert_eq!(rules, ["download-egress", "aum-footprints"]);
         assert_eq!(estimate.lines[0].amount.whole_floor(), 249);
+        assert_eq!(estimate.lines[1].amount.whole_floor(), 700);
         assert_eq!(totals(download(&metadata, &prices, &pu)), "pu=0.209716");
-        assert_eq!(totals(download(&image, &prices, &km2)), "km2=700");
+        assert_eq!(totals(download(&image, &prices, &km2)), "aum=700, km2=700");
         assert_eq!(totals(download(&metadata, &prices, &km2)), "km2=0");
-        assert!(download(&asset("Unheard", "visual"), &prices, &pu).is_err());
+        for plan in [&pu, &km2] {
+            assert!(download(&asset("Unheard", "visual"), &prices, plan).is_err());
+        }
     }
 }

@@ -19,11 +19,13 @@ pub mod revisions;
 mod scenes;
 pub mod subscriptions;
 pub mod suggestion;
+mod surcharges;
 
 pub use estimate::{Estimate, Line};
 pub use plan::{AumRule, BillableAssets, Charged, Plan, QuotaStyle};
 pub use prices::Prices;
 pub use scenes::{SceneFigures, SceneTable};
+pub use surcharges::NotYetApplied;
 
 use std::fmt;
 
@@ -44,11 +46,19 @@ pub fn estimate(
 ) -> Result<Estimate, Unbounded> {
     match ask {
         Ask::Nothing => Ok(Estimate::default()),
-        Ask::Process(image) => one(imagery::process(image, prices)),
-        Ask::Statistics(figures) => one(imagery::statistics(figures, prices)),
-        Ask::OgcImage(image) => one(imagery::ogc_image(image, prices)),
-        Ask::AsyncProcess(job) => some(jobs::asynchronous(job, prices)),
-        Ask::Batch(batch) => one(jobs::batch(batch, prices)),
+        Ask::Process(image) => running(1, one(imagery::process(image, prices)), prices),
+        Ask::Statistics(figures) => {
+            let line = one(imagery::statistics(figures, prices));
+            running(imagery::samples(figures), line, prices)
+        }
+        Ask::OgcImage(image) => running(1, one(imagery::ogc_image(image, prices)), prices),
+        Ask::AsyncProcess(job) => running(1, some(jobs::asynchronous(job, prices)), prices),
+        Ask::Batch(batch) => {
+            let leaving = surcharges::batch_region_egress(&batch.leaving, prices)?;
+            let mut estimate = running(batch.tiles, one(jobs::batch(batch, prices)), prices)?;
+            estimate.lines.extend(leaving);
+            Ok(estimate)
+        }
         Ask::Search(search) => one(Some(query::search(*search, prices))),
         Ask::CollectionWrite => one(Some(jobs::collection_write(prices))),
         Ask::Order(order) => orders::estimate(order, prices, plan),
@@ -107,6 +117,19 @@ fn horizon(now: UtcTime) -> Option<UtcTime> {
 
 fn one(line: Option<Line>) -> Result<Estimate, Unbounded> {
     some(line.map(|line| vec![line]))
+}
+
+/// With the time of a script that runs so often.
+fn running(
+    times: u64,
+    estimate: Result<Estimate, Unbounded>,
+    prices: &Prices,
+) -> Result<Estimate, Unbounded> {
+    let mut estimate = estimate?;
+    estimate
+        .lines
+        .extend(surcharges::script_time(times, prices)?);
+    Ok(estimate)
 }
 
 /// An estimate, unless it is more than can be counted.

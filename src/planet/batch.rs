@@ -19,6 +19,7 @@ use super::extent::{Extent, Ground};
 use super::format::{self, RawResponse, Unstated, Wanted};
 use super::frame::RawBounds;
 use super::imagery::{Imagery, Known, Notes, Unread, reading};
+use super::jobs::{self, RawJobOutput};
 use super::sources::{RawData, Sampling, Setting, products};
 use super::{Ask, Misread, Reading, correction, json, number, process};
 
@@ -28,6 +29,17 @@ pub struct BatchAsk {
     /// One tile.
     pub tile: Imagery,
     pub tiles: u64,
+    pub leaving: Leaving,
+}
+
+/// What all tiles together deliver to another region than the one that makes them.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Leaving {
+    Nothing,
+    /// Uncompressed.
+    Bytes(u64),
+    /// How much cannot be told, as a clause.
+    Unknown(String),
 }
 
 /// Tiles of a grid; a degree counts as one where the grid is one of degrees.
@@ -63,6 +75,7 @@ struct RawBatch {
     /// Version 1, before it had a `tilingGrid`.
     tiling_grid_id: Option<u64>,
     resolution: Option<f64>,
+    output: Option<RawJobOutput>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -153,10 +166,7 @@ impl RawBatch {
         let script = request.script(document, stored, known)?;
         let setting = Setting {
             area: Some((grid.tile(), grid.ground)),
-            sampling: Sampling {
-                simple: 1,
-                period: None,
-            },
+            sampling: Sampling::once(None),
             known,
         };
         let sources = setting.sources(&request.input.data, &script, &mut notes)?;
@@ -182,7 +192,33 @@ impl RawBatch {
             speckle_filter,
             bounded: notes.into_clauses(),
         };
-        Ok(BatchAsk { tile, tiles })
+        let leaving = self.leaving(&tile, tiles, &script, known);
+        Ok(BatchAsk {
+            tile,
+            tiles,
+            leaving,
+        })
+    }
+
+    fn leaving(&self, tile: &Imagery, tiles: u64, script: &Script, known: &Known<'_>) -> Leaving {
+        if self
+            .output
+            .as_ref()
+            .is_some_and(|job| job.stays_in(known.deployment))
+        {
+            return Leaving::Nothing;
+        }
+        let bytes = jobs::uncompressed(tile, script).and_then(|one| one.checked_mul(tiles));
+        bytes.map_or_else(
+            || {
+                Leaving::Unknown(
+                    "the batch delivers to another region, and its output bands are not stated; state \
+                     output.bands as a number in setup(), or the bucket's region in delivery.s3.region"
+                        .to_owned(),
+                )
+            },
+            Leaving::Bytes,
+        )
     }
 }
 
@@ -336,6 +372,29 @@ mod tests {
             batch.tiles, 9,
             "a corner of the grid, and the border of a zone, were it there"
         );
+    }
+
+    #[test]
+    fn what_leaves_the_region_is_counted_over_all_tiles() {
+        let leaving = |region: Option<&str>, output: &str| {
+            let grid = json!({"type": "tiling-grid", "id": 0, "resolution": 10.0});
+            let mut body = request(&grid, &json!([13.0, 45.0, 13.1, 45.1]));
+            body["output"]["delivery"]["s3"]["region"] = json!(region);
+            body["processRequest"]["evalscript"] = json!(format!(
+                "function setup() {{ return {{input: ['B04'], output: {output}}} }}"
+            ));
+            match read_value(&body).unwrap() {
+                Ask::Batch(batch) => batch.leaving,
+                other => panic!("{other:?}"),
+            }
+        };
+        let three = "{bands: 3, sampleType: 'UINT16'}";
+        assert_eq!(leaving(Some("eu-central-1"), "bands()"), Leaving::Nothing);
+        let all = Leaving::Bytes(9 * 2004 * 2004 * 6);
+        assert_eq!(leaving(Some("us-west-2"), three), all);
+        assert_eq!(leaving(None, three), all);
+        let unknown = leaving(None, "bands()");
+        assert!(matches!(unknown, Leaving::Unknown(_)), "{unknown:?}");
     }
 
     #[test]

@@ -113,7 +113,9 @@ async fn a_change_that_does_not_fit_is_refused_and_never_sent() {
     let endless = json!({"source": {"parameters": {"geometry": field(40.0)}}});
     let refused = send(Method::PATCH, &url, &endless).await;
     assert_eq!(refused.status, StatusCode::FORBIDDEN, "{}", refused.text());
-    assert!(refused.text().contains("org-aum"), "{}", refused.text());
+    let text = refused.text();
+    assert!(text.contains("org-aum"), "{text}");
+    assert!(text.contains("The rule 'aum-area-x-days' counts"), "{text}");
     let path = url.strip_prefix(&world.guard.url).unwrap();
     assert_eq!(
         world.simulator.bill().requests_to(&format!("PATCH {path}")),
