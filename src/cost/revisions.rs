@@ -131,7 +131,7 @@ fn set_off(new: &mut Estimate, old: &Estimate, stays: bool) {
         }
         line.amount = line.amount.minus(taken);
         *left = left.minus(taken);
-        line.quantity = format!("{}, {taken} of it committed before", line.quantity);
+        line.quantity = format!("{}, less {taken} that is committed already", line.quantity);
     }
 }
 

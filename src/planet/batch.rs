@@ -241,7 +241,8 @@ impl RawTiling {
     fn grid(&self) -> Result<&'static Grid, Unread> {
         if self.r#type.as_deref() == Some("geopackage") {
             return Err(Unread::unbounded(
-                "the features of the batch lie in a bucket and cannot be seen; use a tiling grid, or have it approved",
+                "the features of the batch lie in a bucket and cannot be seen; use a tiling grid, or have the most \
+                 that a task may cost declared under [[bounds]]",
             ));
         }
         let known = GRIDS.iter().find(|grid| Some(grid.id) == self.id);

@@ -12,6 +12,7 @@ mod harness;
 mod login;
 mod operators;
 mod paces;
+mod recorded;
 mod resent;
 mod revisions;
 mod sdk;

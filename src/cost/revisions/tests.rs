@@ -70,7 +70,7 @@ fn a_change_that_adds_nothing_costs_what_today_may_bring_twice() {
     let a_day = whole(&same(), "2026-06-15T00:00:00Z", "2026-06-16T00:00:00Z");
     assert!(total(&estimate, Unit::Pu) <= total(&a_day, Unit::Pu));
     assert!(
-        estimate.lines[0].quantity.contains("committed before"),
+        estimate.lines[0].quantity.contains("committed already"),
         "{estimate:?}"
     );
 }
