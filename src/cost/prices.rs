@@ -75,6 +75,8 @@ prices! {
     premium_minimum: SquareKm = 10_000,
     /// km² that a clipped area counts at least under the preferred quota style.
     preferred_minimum: SquareKm = 100_000_000,
+    /// km² that each parcel counts at least under the union rules of area under management.
+    parcel_minimum: SquareKm = 10_000,
     /// km² that an area counts at least when quota is reserved for a product; the analysis-ready
     /// product's minimum, the largest that Planet shows.
     product_minimum: SquareKm = 25_000_000,

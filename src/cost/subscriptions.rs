@@ -200,7 +200,7 @@ fn catalog_lines(
         clipped: clip.is_some(),
         figures: &all_figures,
     };
-    lines.push(aum::managed(&watched, plan.aum)?);
+    lines.push(aum::managed(&watched, plan.aum, prices)?);
     Ok(Estimate { lines })
 }
 
@@ -235,7 +235,7 @@ fn product_lines(
     };
     let lines = vec![
         batch::line("reserved-area", Unit::Quota, amount, quantity, RESERVATIONS)?,
-        aum::managed(&watched, plan.aum)?,
+        aum::managed(&watched, plan.aum, prices)?,
     ];
     Ok(Estimate { lines })
 }
