@@ -24,7 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const LONGEST_ANSWER: usize = 4 * 1024 * 1024;
 
 impl Guard {
-    /// An answer to each question that the call raises, one after the other.
+    /// An answer to each question that the call raises, one after the other, up to the first that fails:
+    /// nothing bounds the call then.
     pub(super) async fn read_back(
         &self,
         place: &Place,
@@ -34,10 +35,14 @@ impl Guard {
         let mut shown = Vec::new();
         for path in questions(asked)? {
             let answer = self.question(place, head, asked.query, &path).await;
+            let failed = answer.is_err();
             if let Err(why) = &answer {
                 warn!(api = %asked.route.api, why = &**why, "what a call names could not be read back");
             }
             shown.push(answer);
+            if failed {
+                break;
+            }
         }
         Ok(shown)
     }
