@@ -66,8 +66,9 @@ pub fn questions(asked: &Asked<'_>) -> Result<Vec<String>, Misread> {
     })
 }
 
+/// What is not known could reach more than what is named.
 #[derive(Default, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 struct RawNamed {
     subscription_ids: Vec<String>,
 }
@@ -182,6 +183,7 @@ mod tests {
         assert!(refused.sentence.contains("at most 20"), "{refused}");
         for body in [
             "[",
+            r#"{"subscription_ids":["a"],"all":true}"#,
             r#"{"subscription_ids":["a"],"subscription_ids":[]}"#,
             r#"{"subscription_IDs":[]}"#,
         ] {

@@ -160,6 +160,15 @@ impl<'a> Asked<'a> {
     }
 
     fn reactivated(&self) -> Reading {
+        if self
+            .query
+            .pairs()
+            .any(|(name, _)| !name.eq_ignore_ascii_case("api_key"))
+        {
+            return unbounded(
+                "its query may reach more subscriptions than 'subscription_ids' names; leave it out",
+            );
+        }
         if self.found.shown.is_empty() {
             return unbounded(match self.route.operation {
                 Operation::ReactivateSubscription => not_shown(found::NOBODY_ASKED),

@@ -226,6 +226,18 @@ async fn a_bulk_call_lets_go_on_what_it_names_and_never_all() {
         );
     }
     let named = json!({"subscription_ids": ids});
+    let everybody = send(
+        Method::POST,
+        &format!("{all}/reactivate?user_id=all"),
+        &named,
+    )
+    .await;
+    assert_eq!(
+        everybody.status,
+        StatusCode::FORBIDDEN,
+        "{}",
+        everybody.text()
+    );
     let reactivated = send(Method::POST, &format!("{all}/reactivate"), &named).await;
     assert_eq!(
         reactivated.status,
