@@ -14,7 +14,7 @@ use tracing::{error, info};
 use crate::admin::Admin;
 use crate::clock::Clock;
 use crate::front::{self, CutOff, Limits, Listener, TlsError, respond};
-use crate::guard::{Consultant, Guard, Pacer, PlaceError, Places, Relay, Resends};
+use crate::guard::{Consultant, Guard, Pacer, PlaceError, Places, Relay, Resends, Revising};
 use crate::identity::{SecretError, Tokens};
 use crate::ledger::{Cap, Ledger, RequestId};
 use crate::policy::{Budget, Policy, Server, Tls};
@@ -115,6 +115,7 @@ pub async fn start(policy: Policy, clock: Arc<dyn Clock>) -> Result<Running, Boo
             exchanges.clone(),
             policy.resend_window(),
         ),
+        revising: Revising::default(),
         tokens: Tokens::new(places.secrets())?,
         places,
         pacer: Pacer::new(&policy),

@@ -1,5 +1,6 @@
 //! What activating and downloading one asset costs, and what a reservation takes.
 
+use super::aum;
 use super::batch::{self, Batch, PRICE_LIST};
 use super::{BillableAssets, Charged, Estimate, Plan, Prices};
 use crate::planet::Unbounded;
@@ -7,7 +8,7 @@ use crate::planet::bundles::AssetCounts;
 use crate::planet::data::Asset;
 use crate::planet::quota::ReservationAsk;
 use crate::planet::tools::{Delivery, Tools};
-use crate::units::{SquareKm, Unit};
+use crate::units::{Amount, SquareKm, Unit};
 
 const ESTIMATES: &str = "Planet's own estimate, docs.planet.com/develop/apis/quota";
 
@@ -30,16 +31,32 @@ pub fn activation(asset: &Asset, prices: &Prices, plan: &Plan) -> Result<Estimat
     Ok(estimate)
 }
 
-/// The bytes of one whole asset, and on km² plans its whole scene: a range or a look at the headers is
-/// charged as much.
+/// One asset that was activated and charged already, less than 24 hours ago.
+pub fn activated_before(asset: &Asset, plan: &Plan) -> Result<Estimate, Unbounded> {
+    let mut estimate = Estimate::default();
+    if plan.charges.contains(&Charged::Pu) {
+        let quantity = format!(
+            "1 asset of {}, activated within the last 24 hours",
+            shown(&asset.item_type)
+        );
+        let free = Some(Amount::ZERO);
+        let line = batch::line("asset-activation", Unit::Pu, free, quantity, PRICE_LIST)?;
+        estimate.lines.push(line);
+    }
+    Ok(estimate)
+}
+
+/// The bytes of one whole asset, and its whole scene: as area under management, and on km² plans. A range
+/// or a look at the headers is charged as much.
 pub fn download(asset: &Asset, prices: &Prices, plan: &Plan) -> Result<Estimate, Unbounded> {
     let mut assets = AssetCounts::default();
     assets.add_named(&asset.asset_type);
     let tools = Tools::default();
     let item_type = shown(&asset.item_type);
+    let figures = prices.scenes.of(&asset.item_type);
     let batch = Batch {
         item_type: &item_type,
-        figures: prices.scenes.of(&asset.item_type),
+        figures,
         scenes: 1,
         assets,
         tools: &tools,
@@ -49,6 +66,9 @@ pub fn download(asset: &Asset, prices: &Prices, plan: &Plan) -> Result<Estimate,
     };
     let mut lines = batch.lines(prices, plan, BillableAssets::All)?;
     lines.retain(|line| line.rule != "asset-activation");
+    if batch::counted(assets, BillableAssets::Rasters) > 0 {
+        lines.push(aum::footprint(&item_type, figures)?);
+    }
     Ok(Estimate { lines })
 }
 
@@ -128,11 +148,15 @@ mod tests {
         let image = asset("PSScene", "ortho_analytic_8b_sr");
         let metadata = asset("PSScene", "ortho_analytic_8b_xml");
         let estimate = download(&image, &prices, &pu).unwrap();
-        assert_eq!(estimate.lines.len(), 1);
+        let rules: Vec<_> = estimate.lines.iter().map(|line| line.rule).collect();
+        assert_eq!(rules, ["download-egress", "aum-footprints"]);
         assert_eq!(estimate.lines[0].amount.whole_floor(), 249);
+        assert_eq!(estimate.lines[1].amount.whole_floor(), 700);
         assert_eq!(totals(download(&metadata, &prices, &pu)), "pu=0.209716");
-        assert_eq!(totals(download(&image, &prices, &km2)), "km2=700");
+        assert_eq!(totals(download(&image, &prices, &km2)), "aum=700, km2=700");
         assert_eq!(totals(download(&metadata, &prices, &km2)), "km2=0");
-        assert!(download(&asset("Unheard", "visual"), &prices, &pu).is_err());
+        for plan in [&pu, &km2] {
+            assert!(download(&asset("Unheard", "visual"), &prices, plan).is_err());
+        }
     }
 }

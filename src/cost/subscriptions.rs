@@ -16,6 +16,13 @@ use crate::units::{SquareKm, Unit, UtcTime};
 
 const RESERVATIONS: &str = "docs.planet.com/platform/get-started/access-data/reserve-quota";
 
+/// From one moment up to and without another.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Span {
+    pub(super) start: UtcTime,
+    pub(super) end: UtcTime,
+}
+
 /// Whether images are charged at once, over time, or both.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Fill {
@@ -80,7 +87,7 @@ pub fn during(
     start: UtcTime,
     end: UtcTime,
 ) -> Result<Estimate, Unbounded> {
-    counting(ask, prices, plan, (start, end), BillableAssets::All)
+    counting(ask, prices, plan, Span { start, end }, BillableAssets::All)
 }
 
 /// [`during`] with the assets that this plan is charged for.
@@ -91,7 +98,7 @@ pub fn settled(
     start: UtcTime,
     end: UtcTime,
 ) -> Result<Estimate, Unbounded> {
-    counting(ask, prices, plan, (start, end), plan.billable_assets)
+    counting(ask, prices, plan, Span { start, end }, plan.billable_assets)
 }
 
 /// What would make the subscriptions cheaper, for a sender who may not know.
@@ -103,11 +110,12 @@ pub(super) fn hints(all: &[SubscriptionAsk]) -> Vec<&'static str> {
     hints
 }
 
-fn counting(
+/// [`during`] with as many assets as `billable` says.
+pub(super) fn counting(
     ask: &SubscriptionAsk,
     prices: &Prices,
     plan: &Plan,
-    (start, end): (UtcTime, UtcTime),
+    Span { start, end }: Span,
     billable: BillableAssets,
 ) -> Result<Estimate, Unbounded> {
     batch::known(&ask.tools, ask.unread.as_deref())?;
@@ -177,7 +185,7 @@ fn catalog_lines(
         clipped: clip.is_some(),
         figures: &all_figures,
     };
-    lines.push(aum::managed(&watched, plan.aum)?);
+    lines.push(aum::managed(&watched, plan.aum, prices)?);
     Ok(Estimate { lines })
 }
 
@@ -218,7 +226,7 @@ fn product_lines(
     };
     let lines = vec![
         batch::line("reserved-area", Unit::Quota, amount, quantity, RESERVATIONS)?,
-        aum::managed(&watched, plan.aum)?,
+        aum::managed(&watched, plan.aum, prices)?,
     ];
     Ok(Estimate { lines })
 }

@@ -2,19 +2,23 @@
 //!
 //! `pipeline` tells it in one function; the other files are the steps, which do not know each other.
 
+mod activated;
 mod advise;
 mod answer;
 mod consult;
 mod exchange;
+mod look_up;
 mod pace;
 mod pipeline;
 mod places;
 mod predict;
+mod read_back;
 mod refusal;
 mod rehearse;
 mod relay;
 mod repeat;
 mod resent;
+mod revising;
 mod service;
 mod settle;
 mod token;
@@ -31,4 +35,5 @@ pub use refusal::{Problem, Refusal};
 pub use rehearse::{BudgetReport, Rehearsal, Report, rehearse};
 pub use relay::Relay;
 pub use resent::Resends;
+pub use revising::Revising;
 pub use token::{TokenError, TokenRefusal};

@@ -154,6 +154,11 @@ impl Place {
         Some(HiddenKey::new(planets, Some(presented.expose())))
     }
 
+    /// Whether upstream charges the account of whoever calls, and not one of the guard's own.
+    pub(super) const fn calls_as_the_caller(&self) -> bool {
+        matches!(self.access, Access::Callers)
+    }
+
     /// Sends what [`Self::address`] made, with a token where upstream wants one. A token that it does not
     /// take is not used again; the request is not sent again, since a create must not be.
     pub(super) async fn send(

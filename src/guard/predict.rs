@@ -171,7 +171,7 @@ mod tests {
     use http::{HeaderMap, Method};
 
     use super::*;
-    use crate::planet::{Deployment, Target, UpstreamKind, classify};
+    use crate::planet::{Deployment, Found, Target, UpstreamKind, classify};
 
     const MAP: &str = "/ogc/wms/a?SERVICE=WMS&REQUEST=GetMap&VERSION=1.3.0&LAYERS=ndvi&FORMAT=image/png\
                        &WIDTH=512&HEIGHT=512&CRS=EPSG:3857&BBOX=0,0,5120,5120&TIME=2026-06-01/2026-06-02";
@@ -232,6 +232,7 @@ mod tests {
             headers: &HeaderMap::new(),
             body: &[],
             deployment: Deployment::Main,
+            found: Found::default(),
         };
         let predicted = predict(&policy, &asked, "2026-11-22T12:00:00Z".parse().unwrap());
         predicted.map(|predicted| predicted.estimate.lines)

@@ -9,7 +9,7 @@ use super::predict::{Understood, understand};
 use super::refusal::Refusal;
 use super::weigh::weigh;
 use crate::cost::Line;
-use crate::planet::{Api, Asked, Target, classify};
+use crate::planet::{Api, Asked, Found, Target, classify};
 use crate::policy::{Caller, Claim, Decision, Policy};
 use crate::units::{Amount, Amounts, Unit, UtcTime};
 
@@ -102,6 +102,7 @@ pub(super) fn hear(
         headers: &rehearsal.headers,
         body: rehearsal.body,
         deployment: upstream.deployment(),
+        found: Found::default(),
     };
     Ok((route.api, understand(policy, &asked, now)?))
 }

@@ -3,6 +3,11 @@
 //! `source.type` may be left out, as Planet's own SDK does: a source with item types is a catalog, one
 //! with an id is a product.
 
+mod revision;
+
+pub(super) use revision::read_revision;
+pub use revision::{Presence, Present, Revision, is_free, read_present};
+
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -158,46 +163,6 @@ pub fn read_bulk(body: &[u8]) -> Result<Vec<SubscriptionAsk>, Misread> {
         .enumerate()
         .map(|(place, raw)| raw.prove(&format!("subscriptions[{place}].")))
         .collect()
-}
-
-/// What a subscription becomes by a PATCH: `current` is how upstream shows it.
-pub fn read_patch(current: &[u8], patch: &[u8]) -> Result<SubscriptionAsk, Misread> {
-    let mut merged: serde_json::Value = spelling::read(current, PRICED)?;
-    let patch: serde_json::Value = spelling::read(patch, PRICED)?;
-    merge(&mut merged, patch);
-    read(merged.to_string().as_bytes())
-}
-
-/// Whether a PATCH leaves alone everything that a price hangs on.
-pub fn patch_is_free(patch: &[u8]) -> Result<bool, Misread> {
-    const FREE: [&str; 2] = ["name", "notifications"];
-    let members: Members = spelling::read(patch, PRICED)?;
-    Ok(members
-        .0
-        .iter()
-        .all(|member| FREE.contains(&member.as_str())))
-}
-
-/// Objects are merged member by member, `null` removes, anything else replaces (RFC 7396).
-fn merge(target: &mut serde_json::Value, patch: serde_json::Value) {
-    use serde_json::Value;
-    let Value::Object(changes) = patch else {
-        *target = patch;
-        return;
-    };
-    if !target.is_object() {
-        *target = Value::Object(serde_json::Map::new());
-    }
-    let Value::Object(members) = target else {
-        return;
-    };
-    for (name, change) in changes {
-        if change.is_null() {
-            members.remove(&name);
-        } else {
-            merge(members.entry(name).or_insert(Value::Null), change);
-        }
-    }
 }
 
 impl RawSubscription {

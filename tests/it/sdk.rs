@@ -100,6 +100,44 @@ async fn the_planet_sdk_subscribes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_planet_sdk_changes_a_subscription_and_lets_it_go_on() {
+    let world = World::start(ROOMY).await;
+    let told = planet(&world, "revised").await;
+    assert_eq!(
+        (&told["name"], &told["end"], &told["status"]),
+        (&"block".into(), &true.into(), &"running".into()),
+        "{told}"
+    );
+    let refused = told["refused"].as_str().expect("a sentence");
+    assert!(refused.contains("subscription_ids"), "{refused}");
+    assert!(world.booked("org-pu").await >= world.billed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_planet_sdk_activates_an_asset_twice_and_it_is_charged_once() {
+    let world = World::start(ROOMY).await;
+    let told = planet(&world, "activated").await;
+    assert_eq!(told["status"], "active");
+    let booked = world.booked("org-pu").await;
+    assert_eq!(
+        (booked, world.billed().to_string()),
+        (world.billed(), "20".into())
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sentinelhub_sdk_starts_a_batch() {
+    let world = World::start(ROOMY).await;
+    let told = sentinel_hub(&world, "batch").await;
+    assert!(
+        ["PROCESSING", "DONE"].contains(&told["status"].as_str().unwrap_or_default()),
+        "{told}"
+    );
+    assert!(!world.billed().is_zero());
+    assert!(world.booked("org-pu").await >= world.billed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_backfill_of_ten_years_is_refused_in_a_sentence() {
     let world = World::start(ROOMY).await;
     let told = planet(&world, "ten_years").await;

@@ -11,6 +11,7 @@ import asyncio
 import json
 import sys
 import tempfile
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import httpx
@@ -85,6 +86,51 @@ def subscription(guard, key, start="2026-10-01T00:00:00Z", end="2026-10-31T00:00
     fetched = pl.subscriptions.get_subscription(created["id"])
     listed = [entry["id"] for entry in pl.subscriptions.list_subscriptions()]
     return {"status": fetched["status"], "listed": created["id"] in listed}
+
+
+def revised(guard, key):
+    """A subscription in its later life: longer, renamed, suspended, and going on again."""
+    today = datetime.now(timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0)
+
+    def day(days):
+        return (today + timedelta(days=days)).isoformat().replace("+00:00", "Z")
+
+    request = {
+        "name": "field",
+        "source": {"type": "catalog", "parameters": {
+            "item_types": ["PSScene"], "asset_types": ["ortho_analytic_8b_sr"],
+            "geometry": FIELD, "start_time": day(-10), "end_time": day(30)}},
+        "tools": [{"type": "clip", "parameters": {}}],
+        "hosting": {"type": "sentinel_hub", "parameters": {}},
+    }
+    subscriptions = client(guard, key).subscriptions
+    one = subscriptions.create_subscription(request)["id"]
+    subscriptions.get_subscription(one)
+    request["source"]["parameters"]["end_time"] = day(40)
+    subscriptions.update_subscription(one, request)
+    subscriptions.patch_subscription(one, {"name": "block"})
+    patched = subscriptions.patch_subscription(one, {"source": {"parameters": {"end_time": day(50)}}})
+    subscriptions.suspend_subscription(one)
+    subscriptions.reactivate_subscription(one)
+    subscriptions.suspend_subscription(one)
+    subscriptions.bulk_reactivate_subscriptions([one])
+    try:
+        subscriptions.bulk_reactivate_subscriptions(all_subscriptions=True)
+    except planet.exceptions.NoPermission as error:
+        refused = str(error)
+    return {"name": patched["name"], "end": patched["source"]["parameters"]["end_time"] == day(50),
+            "status": subscriptions.get_subscription(one)["status"], "refused": refused}
+
+
+def activated(guard, key):
+    """The same asset twice, as two notebooks of a team would."""
+    preset_bundles(guard, key)
+    data = client(guard, key).data
+    for _ in range(2):
+        asset = data.get_asset("PSScene", "20260601_101500_11_24f1", "ortho_analytic_8b")
+        data.activate_asset(asset)
+        asset = data.wait_asset(asset, delay=0)
+    return {"status": asset["status"]}
 
 
 def ten_years(guard, key):

@@ -119,6 +119,23 @@ fn each_rule_for_managed_area_is_named_by_its_line() {
 }
 
 #[test]
+fn a_parcel_counts_a_hectare_at_least_by_the_union_rules() {
+    let day = ("2025-01-01T00:00:00Z", Some("2025-01-02T00:00:00Z"));
+    let tiny = ask(&body(&square(100), day.0, day.1));
+    let total = |aum| {
+        let plan = Plan {
+            aum,
+            ..Plan::default()
+        };
+        total(&whole(&tiny, &plan), Unit::Aum).micros()
+    };
+    assert!(total(AumRule::AreaXDays) < 1_000, "it is a fraction of one");
+    for rule in [AumRule::Union, AumRule::UnionOfFootprints, AumRule::Larger] {
+        assert_eq!(total(rule), 10_000, "{rule:?}");
+    }
+}
+
+#[test]
 fn a_stretch_costs_its_share_and_nothing_outside_the_subscription() {
     let ask = ask(&body(&square(100_000), YEAR.0, YEAR.1));
     let cost = |start: &str, end: &str| {

@@ -191,7 +191,7 @@ pub(super) fn fingerprint(
     ]))
 }
 
-fn digest(parts: &[&[u8]]) -> Fingerprint {
+pub(super) fn digest(parts: &[&[u8]]) -> Fingerprint {
     let mut digest = Sha256::new();
     for part in parts {
         let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
