@@ -174,6 +174,7 @@ mod tests {
             fingerprint: Some(ASSET),
             predicted: pu(20),
             claims: Vec::new(),
+            certain: true,
         };
         ledger.reserve(&new, at(hour)).await.unwrap();
         request

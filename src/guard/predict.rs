@@ -194,6 +194,7 @@ mod tests {
             headers: &HeaderMap::new(),
             body: body.as_bytes(),
             deployment: Deployment::Main,
+            found: Found::default(),
         };
         predict(&policy, &asked, "2026-11-22T12:00:00Z".parse().unwrap())
     }

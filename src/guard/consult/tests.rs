@@ -14,7 +14,7 @@ use crate::guard::predict::understand;
 use crate::guard::refusal::Problem;
 use crate::planet::counts::Count;
 use crate::planet::subscriptions::{Source, SubscriptionAsk};
-use crate::planet::{Asked, Deployment, Target, UpstreamKind, classify};
+use crate::planet::{Asked, Deployment, Found, Target, UpstreamKind, classify};
 use crate::simulator::{Fault, Options, Simulator};
 use crate::upstream::{SendLimits, Trust, full};
 
@@ -91,6 +91,7 @@ impl Bench {
             headers: &headers,
             body: body.as_bytes(),
             deployment: Deployment::Main,
+            found: Found::default(),
         };
         let understood = understand(&self.policy, &asked, now)?;
         let presented = Presented::find(&headers, None).unwrap();
