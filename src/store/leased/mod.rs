@@ -10,6 +10,7 @@ mod tests;
 
 pub use journal::{Journal, JournalError};
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ use crate::ledger::{
     ReplicaId, Report, RequestId, Reserved, Standing, TopUp,
 };
 use crate::policy::Account;
-use crate::units::UtcTime;
+use crate::units::{Unit, UtcTime};
 
 /// How often a request asks again whose budget is only short because others lease of it.
 const GATHERINGS: usize = 6;
@@ -40,6 +41,8 @@ pub struct LeasedBooks {
     reporting: tokio::sync::Mutex<()>,
     /// A lease runs short of what the journal allows.
     running_short: Notify,
+    /// The limits that policies of guards on these books were found to differ in.
+    differing: Mutex<BTreeSet<(Arc<str>, Unit)>>,
 }
 
 struct State {
@@ -72,6 +75,7 @@ impl LeasedBooks {
             journal: Mutex::new(journal),
             reporting: tokio::sync::Mutex::new(()),
             running_short: Notify::new(),
+            differing: Mutex::default(),
         });
         keeper::keep(&leased);
         Ok((leased, begun))
