@@ -16,7 +16,7 @@ use tracing::{info, warn};
 use crate::boot;
 use crate::clock::{Clock, SystemClock};
 use crate::identity::NewKey;
-use crate::policy::Policy;
+use crate::policy::{Policy, Role};
 use crate::simulator::{Options, Simulator};
 use crate::telemetry::{LogFormat, start_logging};
 
@@ -52,7 +52,7 @@ enum Command {
     },
     /// A pretend Planet, a guard, a sample policy and sample traffic, on loopback.
     Demo,
-    /// Keys of callers.
+    /// Keys of callers, and tokens of admins.
     #[command(subcommand)]
     Key(Key),
 }
@@ -72,6 +72,15 @@ enum Key {
         team: String,
         #[arg(long)]
         id: String,
+    },
+    /// Print a fresh token for the admin port once, and the TOML line to paste.
+    Admin {
+        /// Who will bear it: the record says by this name who did what.
+        #[arg(long)]
+        name: String,
+        /// viewer, approver or admin.
+        #[arg(long)]
+        role: Role,
     },
 }
 
@@ -93,7 +102,8 @@ pub fn run() -> anyhow::Result<()> {
     match cli.command {
         Command::Check(Config { config }) => check::run(&config, now()),
         Command::Estimate(request) => estimate::run(&request, now()),
-        Command::Key(Key::New { team, id }) => new_key(&team, &id),
+        Command::Key(Key::New { team, id }) => show(|new| new.toml_lines(&team, &id)),
+        Command::Key(Key::Admin { name, role }) => show(|new| new.admin_toml_lines(&name, role)),
         Command::Serve(Config { config }) => runtime()?.block_on(serve(&config)),
         Command::Simulate { listen } => runtime()?.block_on(simulate(listen)),
         Command::Demo => runtime()?.block_on(demo::run()),
@@ -140,10 +150,11 @@ async fn simulate(listen: SocketAddr) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn new_key(team: &str, id: &str) -> anyhow::Result<()> {
+/// Shows a fresh key this once, and what to paste of it.
+fn show(lines: impl FnOnce(&NewKey) -> String) -> anyhow::Result<()> {
     let new = NewKey::generate()?;
     println!("{}", new.secret().expose());
-    println!("\n{}", new.toml_lines(team, id));
+    println!("\n{}", lines(&new));
     Ok(())
 }
 

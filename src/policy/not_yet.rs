@@ -17,7 +17,6 @@ enum Value {
 
 /// `*` stands for every name of a table or every item of a list.
 const NOT_YET: &[(&str, Value)] = &[
-    ("admin", Value::Any),
     ("holds", Value::Any),
     ("notify", Value::Any),
     ("server.tls.client_ca", Value::Any),
@@ -91,11 +90,6 @@ mod tests {
     #[test]
     fn what_is_not_built_is_refused_by_name() {
         assert_refused(&[
-            (
-                "[admin]\ntokens = []",
-                "[admin]",
-                "admin is not supported yet",
-            ),
             (
                 "[holds]\nwait = \"60s\"",
                 "[holds]",

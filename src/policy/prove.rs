@@ -8,7 +8,7 @@ use toml::de::DeTable;
 use super::fault::{Fault, Path, Source};
 use super::raw::{RawPolicy, RawRules};
 use super::{
-    Policy, PolicyError, bounds as bound_rules, budget_rules, expectation, not_yet, paces, people,
+    Policy, PolicyError, admins, bounds as bound_rules, budget_rules, expectation, not_yet, paces, people,
     server, upstreams,
 };
 use crate::cost::Plan;
@@ -34,6 +34,7 @@ impl TryFrom<RawPolicy> for Policy {
     fn try_from(raw: RawPolicy) -> Result<Self, Fault> {
         let RawPolicy {
             server,
+            admin,
             store,
             upstreams,
             plan,
@@ -65,6 +66,7 @@ impl TryFrom<RawPolicy> for Policy {
             plan,
             prices,
             expectations: expectation::expectations(tests, &people, has_budget)?,
+            admins: admins::admins(admin, &people)?,
             teams: people.teams,
             keys: people.keys,
             unknown_keys: people.unknown_keys,

@@ -13,7 +13,9 @@ use super::address::{Listen, MountPath, WebUrl};
 use super::bounds::SampleType;
 use super::either::WordOrTable;
 use super::text::{ApiName, Instant, KeyHash, Name, PassThrough, Size, Span};
-use super::{Decision, Dimension, OnBreach, Rate, SecretSource, Unclassified, Unpredictable};
+use super::{
+    Decision, Dimension, OnBreach, Rate, Role, SecretSource, Unclassified, Unpredictable,
+};
 use crate::cost::{Plan, Prices};
 use crate::planet::{Deployment, UpstreamKind};
 use crate::units::{Amount, Percent, Unit};
@@ -23,6 +25,8 @@ use crate::units::{Amount, Percent, Unit};
 pub(super) struct RawPolicy {
     #[serde(default)]
     pub(super) server: RawServer,
+    #[serde(default)]
+    pub(super) admin: RawAdmin,
     #[serde(default)]
     pub(super) store: RawStore,
     #[serde(default)]
@@ -73,6 +77,21 @@ pub(super) struct RawLimits {
     pub(super) header_timeout: Option<Span>,
     pub(super) upstream_timeout: Option<Span>,
     pub(super) drain_timeout: Option<Span>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAdmin {
+    #[serde(default)]
+    pub(super) tokens: Vec<RawAdminToken>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAdminToken {
+    pub(super) name: Name,
+    pub(super) sha256: KeyHash,
+    pub(super) role: Role,
 }
 
 #[derive(Default, Deserialize)]
