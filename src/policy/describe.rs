@@ -46,7 +46,12 @@ fn write_server(out: &mut String, policy: &Policy) -> fmt::Result {
         "data port   {}{tls}, links start with {}",
         server.listen, server.public_url
     )?;
-    writeln!(out, "admin port  {}, {}", server.admin_listen, admins(policy))?;
+    writeln!(
+        out,
+        "admin port  {}, {}",
+        server.admin_listen,
+        admins(policy)
+    )?;
     writeln!(
         out,
         "books       {} (SQLite)",

@@ -148,6 +148,12 @@ impl Policy {
         self.keys.get(hash)
     }
 
+    /// Whether a key has this id, in whatever team.
+    pub fn has_key(&self, id: &str) -> bool {
+        let unknown = self.unknown_keys.is_some() && id == UNKNOWN_KEY;
+        unknown || self.keys.values().any(|key| &**key.id() == id)
+    }
+
     /// In the order of the file.
     pub fn keys_of<'a>(&'a self, team: &'a Team) -> impl Iterator<Item = &'a Key> {
         let by_id = |id: &Arc<str>| self.keys.values().find(|key| key.id() == id);

@@ -8,8 +8,8 @@ use toml::de::DeTable;
 use super::fault::{Fault, Path, Source};
 use super::raw::{RawPolicy, RawRules};
 use super::{
-    Policy, PolicyError, admins, bounds as bound_rules, budget_rules, expectation, not_yet, paces, people,
-    server, upstreams,
+    Policy, PolicyError, admins, bounds as bound_rules, budget_rules, expectation, not_yet, paces,
+    people, server, upstreams,
 };
 use crate::cost::Plan;
 

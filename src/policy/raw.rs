@@ -13,9 +13,7 @@ use super::address::{Listen, MountPath, WebUrl};
 use super::bounds::SampleType;
 use super::either::WordOrTable;
 use super::text::{ApiName, Instant, KeyHash, Name, PassThrough, Size, Span};
-use super::{
-    Decision, Dimension, OnBreach, Rate, Role, SecretSource, Unclassified, Unpredictable,
-};
+use super::{Decision, Dimension, OnBreach, Rate, Role, SecretSource, Unclassified, Unpredictable};
 use crate::cost::{Plan, Prices};
 use crate::planet::{Deployment, UpstreamKind};
 use crate::units::{Amount, Percent, Unit};
