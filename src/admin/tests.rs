@@ -1,6 +1,7 @@
 //! The API over the model of the books: what each page says, and what it refuses.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
@@ -447,4 +448,19 @@ async fn each_role_may_do_its_own_and_no_more() {
         let (answered, said) = desk.ask(method.clone(), path, role, order).await;
         assert_eq!(answered, status, "{method} {path} as {role}: {said}");
     }
+}
+
+#[tokio::test]
+async fn time_clears_up_nothing_and_takes_no_top_up_that_was_not_used() {
+    let desk = Desk::new();
+    let order = json!({"amount": 7, "reason": "harvest"});
+    let (status, _) = desk.post("/api/v1/budgets/org/top-ups", &order).await;
+    assert_eq!(status, 201);
+    let id = desk.doubt(1, pu("3")).await;
+    desk.clock.advance(Duration::from_hours(24 * 400));
+    let list = desk.get("/api/v1/unknowns").await;
+    assert_eq!(list["items"][0]["id"], json!(id.to_string()));
+    let org = desk.get("/api/v1/budgets?budget=org").await;
+    assert_eq!(org["items"][0]["top_up"], json!(7), "a new window has it");
+    assert_eq!(org["items"][0]["remaining"], json!(17));
 }

@@ -1,5 +1,6 @@
 //! The command line: what each command does, in a few lines each.
 
+mod admin;
 mod check;
 mod demo;
 mod estimate;
@@ -52,6 +53,12 @@ enum Command {
     },
     /// A pretend Planet, a guard, a sample policy and sample traffic, on loopback.
     Demo,
+    /// How every budget of a running guard stands.
+    Budgets(admin::Budgets),
+    /// What is in doubt and counts as spent; `resolve` says how one of them ended.
+    Unknowns(admin::Unknowns),
+    /// Allow more than a budget's limit, once.
+    TopUp(admin::TopUp),
     /// Keys of callers, and tokens of admins.
     #[command(subcommand)]
     Key(Key),
@@ -104,6 +111,9 @@ pub fn run() -> anyhow::Result<()> {
         Command::Estimate(request) => estimate::run(&request, now()),
         Command::Key(Key::New { team, id }) => show(|new| new.toml_lines(&team, &id)),
         Command::Key(Key::Admin { name, role }) => show(|new| new.admin_toml_lines(&name, role)),
+        Command::Budgets(budgets) => runtime()?.block_on(budgets.run()),
+        Command::Unknowns(unknowns) => runtime()?.block_on(unknowns.run()),
+        Command::TopUp(top_up) => runtime()?.block_on(top_up.run()),
         Command::Serve(Config { config }) => runtime()?.block_on(serve(&config)),
         Command::Simulate { listen } => runtime()?.block_on(simulate(listen)),
         Command::Demo => runtime()?.block_on(demo::run()),

@@ -1,5 +1,6 @@
 //! The stories that the guard keeps, told over real sockets; a file per story.
 
+mod admin;
 mod architecture;
 mod bad_input;
 mod callers;
