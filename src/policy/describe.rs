@@ -52,11 +52,7 @@ fn write_server(out: &mut String, policy: &Policy) -> fmt::Result {
         server.admin_listen,
         admins(policy)
     )?;
-    writeln!(
-        out,
-        "books       {} (SQLite)",
-        policy.store().sqlite_file().display()
-    )
+    writeln!(out, "books       {}", policy.store())
 }
 
 fn admins(policy: &Policy) -> String {

@@ -50,7 +50,7 @@ pub use judge::Call;
 pub use matching::Match;
 pub use paces::{Pace, Rate};
 pub use people::{Caller, Key, Team, UNKNOWN_KEY};
-pub use server::{Limits, Server, Store, Tls};
+pub use server::{Books, Limits, PostgresUrl, Server, Store, Tls, WrittenUrl};
 pub use text::KeyHash;
 pub use upstreams::{Credential, SecretSource, Upstream};
 

@@ -95,7 +95,8 @@ pub(super) struct RawAdminToken {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawStore {
-    pub(super) url: Option<String>,
+    pub(super) url: Option<WordOrTable<String, SecretSource>>,
+    pub(super) journal: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]

@@ -15,7 +15,7 @@ pub(super) struct StoreLock {
 impl StoreLock {
     pub(super) fn take(store: &Path) -> Result<Self, OpenError> {
         let unreachable = |cause: std::io::Error| OpenError::Unreachable {
-            path: store.into(),
+            place: store.display().to_string(),
             cause: cause.into(),
         };
         let path = beside(store).map_err(unreachable)?;

@@ -10,6 +10,8 @@ mod contract;
 mod desk;
 pub mod leased;
 mod lock;
+mod plain;
+pub mod postgres;
 mod queue;
 mod rows;
 pub mod sqlite;
@@ -19,55 +21,21 @@ mod tables;
 mod writer;
 
 pub use leased::{Journal, LeasedBooks};
+pub use postgres::Postgres;
 pub use sqlite::Sqlite;
 pub use stored::Stored;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tracing::warn;
 
 use crate::clock::Clock;
+use crate::identity::{Secret, SecretError};
 use crate::ledger::{Ledger, LedgerError, ReplicaId};
-use crate::policy;
+use crate::policy::{self, PostgresUrl};
 
-/// Opens the store that a policy names, with leases in front of it, and begins a life in it.
-pub async fn open(
-    store: &policy::Store,
-    clock: &Arc<dyn Clock>,
-) -> Result<Arc<LeasedBooks>, OpenError> {
-    let journal = Journal::open(&journal_of(store), a_new_name()?)?;
-    let books: Arc<dyn Ledger> =
-        Arc::new(Sqlite::open(store.sqlite_file(), journal.replica()).await?);
-    let (leased, begun) = LeasedBooks::open(books, journal, Arc::clone(clock)).await?;
-    if begun.in_doubt > 0 {
-        warn!(
-            in_doubt = begun.in_doubt,
-            "an earlier guard ended with requests under way; they count as spent until resolved"
-        );
-    }
-    Ok(leased)
-}
-
-/// The journal of a replica stands beside its file, or in the working folder.
-fn journal_of(store: &policy::Store) -> PathBuf {
-    let mut name = store.sqlite_file().as_os_str().to_owned();
-    name.push(".replica");
-    PathBuf::from(name)
-}
-
-fn a_new_name() -> Result<ReplicaId, OpenError> {
-    let mut random = [0; 16];
-    getrandom::fill(&mut random).map_err(|cause| OpenError::Unreachable {
-        path: Path::new("the system's randomness").into(),
-        cause: cause.to_string().into(),
-    })?;
-    Ok(ReplicaId::from_uuid(
-        uuid::Builder::from_random_bytes(random).into_uuid(),
-    ))
-}
-
-/// Why a store could not be opened: the guard must not start.
+/// Why a store could not be opened: the guard must not start. Of a URL it shows host and database alone.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     #[error(
@@ -80,19 +48,88 @@ pub enum OpenError {
         path.display()
     )]
     JournalInUse { path: PathBuf },
-    #[error("{} is not a store of this program; name another file", path.display())]
-    NotOurs { path: PathBuf },
+    #[error("{place} is not a store of this program; name {instead}")]
+    NotOurs {
+        place: String,
+        instead: &'static str,
+    },
     #[error(
-        "{} was written by a newer version (schema {version}): run that version, or restore a backup",
-        path.display()
+        "{place} was written by a newer version (schema {version}): run that version, or restore a backup"
     )]
-    Newer { path: PathBuf, version: i64 },
-    #[error("cannot open the store {}", path.display())]
+    Newer { place: String, version: i64 },
+    #[error("cannot open the store {place}")]
     Unreachable {
-        path: PathBuf,
+        place: String,
         #[source]
         cause: Box<dyn std::error::Error + Send + Sync>,
     },
+    #[error("the store's URL cannot be used: {what}")]
+    Url { what: String },
+    #[error("the store's URL cannot be read")]
+    Secret(#[from] SecretError),
+    #[error("{place} is PostgreSQL {version}: the books need 15 or newer")]
+    TooOld { place: String, version: i32 },
+    #[error("{place} is a standby, which takes no writes: name the primary server")]
+    Standby { place: String },
+    #[error(
+        "{place} takes no writes: switch default_transaction_read_only off for this user and database"
+    )]
+    ReadOnly { place: String },
+    #[error(
+        "{place} keeps texts as {encoding}: make a database with ENCODING 'UTF8', so that every name can be kept"
+    )]
+    Encoding { place: String, encoding: String },
+    #[error(
+        "{place}: the user {user} lacks a right ({lacking}): run CREATE SCHEMA {schema} AUTHORIZATION {user} in \
+         the database {database}, or give {user} the schema and everything in it"
+    )]
+    Rights {
+        place: String,
+        user: String,
+        database: String,
+        schema: String,
+        lacking: String,
+    },
     #[error("the books cannot be used")]
     Books(#[from] LedgerError),
+}
+
+/// Opens the store that the policy names, with leases in front of it, and begins a life in it.
+pub async fn open(
+    store: &policy::Store,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<LeasedBooks>, OpenError> {
+    let journal = Journal::open(&store.journal(), a_new_name()?)?;
+    let replica = journal.replica();
+    let books: Arc<dyn Ledger> = match store.books() {
+        policy::Books::Sqlite { file } => Arc::new(Sqlite::open(file, replica).await?),
+        policy::Books::Postgres(url) => Arc::new(Postgres::open(&secret(url)?, replica).await?),
+    };
+    let (leased, begun) = LeasedBooks::open(books, journal, Arc::clone(clock)).await?;
+    if begun.in_doubt > 0 {
+        warn!(
+            in_doubt = begun.in_doubt,
+            "an earlier guard ended with requests under way; they count as spent until resolved"
+        );
+    }
+    Ok(leased)
+}
+
+fn a_new_name() -> Result<ReplicaId, OpenError> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(SecretError::NoRandomness)?;
+    Ok(ReplicaId::from_uuid(
+        uuid::Builder::from_random_bytes(random).into_uuid(),
+    ))
+}
+
+fn secret(url: &PostgresUrl) -> Result<Secret, OpenError> {
+    match url {
+        PostgresUrl::Kept(source) => Ok(Secret::read(source)?),
+        PostgresUrl::Written(url) => {
+            Secret::from_text(url.expose()).ok_or_else(|| OpenError::Url {
+                what: "it has characters that a URL cannot have".into(),
+            })
+        }
+    }
 }

@@ -23,6 +23,7 @@ pub(super) trait Cells {
     fn text_if_any(&self, column: &str) -> Result<Option<&str>, LedgerError>;
     fn number(&self, column: &str) -> Result<i64, LedgerError>;
     fn number_if_any(&self, column: &str) -> Result<Option<i64>, LedgerError>;
+    fn flag(&self, column: &str) -> Result<bool, LedgerError>;
     fn bytes_if_any(&self, column: &str) -> Result<Option<&[u8]>, LedgerError>;
     fn request(&self, column: &str) -> Result<RequestId, LedgerError>;
     fn request_if_any(&self, column: &str) -> Result<Option<RequestId>, LedgerError>;
@@ -150,7 +151,7 @@ pub(super) fn life(row: &impl Cells) -> Result<(Epoch, Life), LedgerError> {
         replica: self::replica(replica)?,
         began_at: instant(row.number("began_at")?)?,
         seen_at: instant(row.number("seen_at")?)?,
-        over: row.number("over")? != 0,
+        over: row.flag("over")?,
         reported: u64::try_from(reported)
             .map_err(|_| corrupt("the number of a report", reported))?,
     };

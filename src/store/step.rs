@@ -32,8 +32,12 @@ pub(super) struct About {
 pub(super) enum Told {
     /// Somebody has it, and knows of this grant.
     OfAGrant(RequestId),
-    /// Nobody waits any more, and this grant was made for nobody.
-    LostAGrant(RequestId, UtcTime),
+    /// Nobody waits any more for this grant. `fresh` if the step made it, and did not merely find it made.
+    LostAGrant {
+        request: RequestId,
+        now: UtcTime,
+        fresh: bool,
+    },
     Otherwise,
 }
 
@@ -44,6 +48,16 @@ trait Work: Send {
     fn tell(self: Box<Self>) -> Told;
 
     fn refuse(self: Box<Self>, cause: &Arc<LedgerError>);
+
+    /// The request that the step wants to reserve for.
+    fn reserves(&self) -> Option<RequestId> {
+        None
+    }
+
+    /// The reservation that the step made and that was not there before.
+    fn granted(&self) -> Option<(RequestId, UtcTime)> {
+        None
+    }
 }
 
 impl Step {
@@ -97,6 +111,14 @@ impl Step {
 
     pub(super) fn tell(self) -> Told {
         self.work.tell()
+    }
+
+    pub(super) fn reserves(&self) -> Option<RequestId> {
+        self.work.reserves()
+    }
+
+    pub(super) fn granted(&self) -> Option<(RequestId, UtcTime)> {
+        self.work.granted()
     }
 
     pub(super) fn refuse(self, cause: &Arc<LedgerError>) {
@@ -183,9 +205,22 @@ impl Work for Reserve {
         let granted = matches!(decision, Ok(Reserved::Granted(_)));
         match answer(self.reply, decision) {
             true if granted => Told::OfAGrant(request),
-            false if granted && self.fresh => Told::LostAGrant(request, now),
+            false if granted => Told::LostAGrant {
+                request,
+                now,
+                fresh: self.fresh,
+            },
             _ => Told::Otherwise,
         }
+    }
+
+    fn reserves(&self) -> Option<RequestId> {
+        Some(self.new.request)
+    }
+
+    fn granted(&self) -> Option<(RequestId, UtcTime)> {
+        let granted = matches!(self.decision, Some(Ok(Reserved::Granted(_))));
+        (granted && self.fresh).then_some((self.new.request, self.now))
     }
 
     fn refuse(self: Box<Self>, cause: &Arc<LedgerError>) {

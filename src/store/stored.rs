@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+use super::plain;
 use super::queue::Queue;
 use super::step::{About, Step};
 use super::tables::Closing;
@@ -51,8 +52,8 @@ pub(super) trait Readers: Send + Sync {
 impl<R: Readers> Stored<R> {
     /// Writes what still waits, then lets go of the tables. Dropping the store does the same unobserved.
     pub async fn shut_down(self) {
-        self.readers.close().await;
         self.queue.shut_down().await;
+        self.readers.close().await;
     }
 }
 
@@ -83,7 +84,7 @@ impl<R: Readers> Ledger for Stored<R> {
     }
 
     async fn reserve(&self, new: &NewReservation, now: UtcTime) -> Result<Reserved, LedgerError> {
-        self.queue.ask(Step::reserve(new.clone(), now)).await
+        self.queue.ask(Step::reserve(plain::reservation(new), now)).await
     }
 
     async fn close(
@@ -93,7 +94,7 @@ impl<R: Readers> Ledger for Stored<R> {
         now: UtcTime,
     ) -> Result<Vec<Standing>, LedgerError> {
         self.queue
-            .ask(Step::close(request, outcome.clone(), now))
+            .ask(Step::close(request, plain::outcome(outcome), now))
             .await
     }
 
@@ -103,13 +104,13 @@ impl<R: Readers> Ledger for Stored<R> {
         evidence: &Evidence,
         now: UtcTime,
     ) -> Result<Vec<Standing>, LedgerError> {
-        let (about, evidence) = (About::request(request), evidence.clone());
+        let (about, evidence) = (About::request(request), plain::evidence(evidence));
         let step = Step::new(about, move |desk| desk.reconcile(request, &evidence, now));
         self.queue.ask(step).await
     }
 
     async fn report(&self, report: &Report, now: UtcTime) -> Result<Vec<Leased>, LedgerError> {
-        let report = report.clone();
+        let report = plain::report(report);
         let claims = report.ended.iter().flat_map(|record| &record.claims);
         let claimed = claims.map(|claim| &claim.account);
         let about = About {
@@ -152,7 +153,7 @@ impl<R: Readers> Ledger for Stored<R> {
     }
 
     async fn top_up(&self, new: &NewTopUp, now: UtcTime) -> Result<TopUp, LedgerError> {
-        let new = new.clone();
+        let new = plain::top_up(new);
         let step = Step::new(About::default(), move |desk| desk.top_up(&new, now));
         self.queue.ask(step).await
     }
@@ -176,7 +177,7 @@ impl<R: Readers> Ledger for Stored<R> {
     }
 
     async fn balance(&self, account: &Account) -> Result<Balance, LedgerError> {
-        self.readers.balance(account).await
+        self.readers.balance(&plain::account(account)).await
     }
 
     async fn entries(&self, after: u64, limit: u32) -> Result<Vec<Entry>, LedgerError> {

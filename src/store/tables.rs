@@ -1,7 +1,6 @@
 //! What the writer needs of a database: read what a batch of steps is about, write what has changed.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
 use super::desk::Changes;
 use super::rows::Found;
@@ -195,6 +194,8 @@ pub(super) enum Failure {
     Overtaken(LedgerError),
     /// Nothing is written.
     Failed(LedgerError),
+    /// The connection was lost at the commit: everything is written, or nothing. The next batch sees which.
+    InDoubt(LedgerError),
 }
 
 impl Loaded {
@@ -229,13 +230,5 @@ pub(super) fn accounts(rows: &[Row]) -> HashMap<i64, Account> {
 impl From<LedgerError> for Failure {
     fn from(cause: LedgerError) -> Self {
         Self::Failed(cause)
-    }
-}
-
-impl Failure {
-    pub(super) fn cause(self) -> Arc<LedgerError> {
-        match self {
-            Self::Overtaken(cause) | Self::Failed(cause) => Arc::new(cause),
-        }
     }
 }

@@ -119,7 +119,7 @@ impl World {
 }
 
 impl Guard {
-    fn start(policy: &std::path::Path) -> Self {
+    pub(crate) fn start(policy: &Path) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_quota-guard"))
             .args(["serve", "--config"])
             .arg(policy)

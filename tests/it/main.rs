@@ -10,6 +10,7 @@ mod harness;
 mod login;
 mod operators;
 mod paces;
+mod replicas;
 mod resent;
 mod sdk;
 mod tokens;

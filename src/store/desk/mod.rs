@@ -154,10 +154,6 @@ impl Desk {
         };
     }
 
-    pub(super) const fn replica(&self) -> ReplicaId {
-        self.replica
-    }
-
     pub(super) const fn me(&self) -> Option<Epoch> {
         self.me
     }

@@ -68,14 +68,17 @@ impl Journal {
             other => other,
         })?;
         let unreachable = |cause: io::Error| OpenError::Unreachable {
-            path: path.into(),
+            place: path.display().to_string(),
             cause: cause.into(),
         };
         let text = match std::fs::read(path) {
             Err(missing) if missing.kind() == io::ErrorKind::NotFound => Vec::new(),
             read => read.map_err(unreachable)?,
         };
-        let lines = read_lines(&text).ok_or_else(|| OpenError::NotOurs { path: path.into() })?;
+        let lines = read_lines(&text).ok_or_else(|| OpenError::NotOurs {
+            place: path.display().to_string(),
+            instead: "another file with store.journal",
+        })?;
         let (replica, proof) = understand(lines);
         let replica = replica.unwrap_or(name);
         // what it proves stays on the disk until another life has begun

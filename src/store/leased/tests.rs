@@ -178,14 +178,12 @@ async fn after_a_crash_only_what_the_journal_allowed_is_unknown() {
     let sent = first.warm_up(0, 10_000).await;
     first.in_a_lease(2_000).await;
     let held = leased(&model).await;
-    let marks = first.books.state().book.marks();
     drop(first); // no report, no leaving
-    until(async || {
-        Journal::open(&journal(&folder, 1), replica(1))
-            .ok()
-            .map(drop)
-    })
-    .await;
+    let proof = until(async || {
+        let journal = Journal::open(&journal(&folder, 1), replica(1)).ok()?;
+        journal.proof().cloned()
+    });
+    let marks = proof.await.marks.unwrap_or_default();
     let second = guard_over(mine, &folder, 1).await;
     let books: Books = second.shared();
     let [settled, _, unknown, in_flight] = columns(&books, "org").await;

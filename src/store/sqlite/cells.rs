@@ -23,6 +23,10 @@ impl Cells for SqliteRow {
         self.try_get(column).map_err(failed)
     }
 
+    fn flag(&self, column: &str) -> Result<bool, LedgerError> {
+        self.try_get(column).map_err(failed)
+    }
+
     fn bytes_if_any(&self, column: &str) -> Result<Option<&[u8]>, LedgerError> {
         self.try_get(column).map_err(failed)
     }

@@ -142,8 +142,8 @@ fn bind_row(to: &mut Values<'_>, row: &Row) {
         .push_bind(row.recalled_at.map(UtcTime::as_microsecond));
 }
 
-fn bind_record(to: &mut Values<'_>, changed: &ChangedRecord<'_>) {
-    let record = changed.record;
+fn bind_record(to: &mut Values<'_>, met: &ChangedRecord<'_>) {
+    let record = met.record;
     let (charged, source, why) = state_columns(&record.state);
     to.push_bind(bytes(record.request))
         .push_bind(record.team.to_string())
@@ -152,7 +152,7 @@ fn bind_record(to: &mut Values<'_>, changed: &ChangedRecord<'_>) {
         .push_bind(record.product.as_deref().map(str::to_owned))
         .push_bind(record.tag.as_deref().map(str::to_owned))
         .push_bind(amounts_text(&record.predicted))
-        .push_bind(claims_text(&changed.claims))
+        .push_bind(claims_text(&met.claims))
         .push_bind(record.state.name())
         .push_bind(charged)
         .push_bind(source.map(str::to_owned))
@@ -160,7 +160,7 @@ fn bind_record(to: &mut Values<'_>, changed: &ChangedRecord<'_>) {
         .push_bind(record.reserved_at.as_microsecond())
         .push_bind(record.closed_at.map(UtcTime::as_microsecond))
         .push_bind(record.fingerprint.map(|print| print.as_bytes().to_vec()))
-        .push_bind(changed.holder.map(Epoch::number));
+        .push_bind(met.holder.map(Epoch::number));
 }
 
 fn bind_entry(to: &mut Values<'_>, entry: &NewEntry) {

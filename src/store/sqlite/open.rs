@@ -1,6 +1,6 @@
 //! Opening a store: lock it, make sure it is ours, bring its tables up to date.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use sqlx::migrate::MigrateError;
@@ -32,7 +32,7 @@ pub(super) async fn open(
         .map_err(|cause| not_ours(path, cause))?;
     prove_ours(&mut connection, path).await?;
     let migrated = sqlx::migrate!("src/store/migrations/sqlite")
-        .run(&mut connection)
+        .run_direct(None, &mut connection, false)
         .await;
     migrated.map_err(|error| not_migrated(path, error))?;
     let pool = SqlitePoolOptions::new().max_connections(READERS);
@@ -66,7 +66,7 @@ async fn prove_ours(writer: &mut SqliteConnection, path: &Path) -> Result<(), Op
             let marked = sqlx::query(mark).execute(writer).await;
             marked.map(drop).map_err(|cause| unreachable(path, cause))
         }
-        _ => Err(OpenError::NotOurs { path: path.into() }),
+        _ => Err(somebody_elses(path)),
     }
 }
 
@@ -74,7 +74,7 @@ fn not_migrated(path: &Path, error: MigrateError) -> OpenError {
     match error {
         MigrateError::VersionMissing(version) | MigrateError::VersionTooNew(version, _) => {
             OpenError::Newer {
-                path: path.into(),
+                place: path.display().to_string(),
                 version,
             }
         }
@@ -88,9 +88,16 @@ fn not_ours(path: &Path, cause: sqlx::Error) -> OpenError {
         .as_database_error()
         .and_then(sqlx::error::DatabaseError::code);
     if code.as_deref() == Some("26") {
-        return OpenError::NotOurs { path: path.into() };
+        return somebody_elses(path);
     }
     unreachable(path, cause)
+}
+
+fn somebody_elses(path: &Path) -> OpenError {
+    OpenError::NotOurs {
+        place: path.display().to_string(),
+        instead: "another file",
+    }
 }
 
 fn unreachable(
@@ -98,7 +105,7 @@ fn unreachable(
     cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
 ) -> OpenError {
     OpenError::Unreachable {
-        path: PathBuf::from(path),
+        place: path.display().to_string(),
         cause: cause.into(),
     }
 }

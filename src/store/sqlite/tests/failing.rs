@@ -111,6 +111,34 @@ async fn one_bad_step_does_not_spoil_its_batch() {
 }
 
 #[tokio::test]
+async fn a_record_that_nobody_can_read_does_not_spoil_its_batch() {
+    let (store, folder) = empty_store().await;
+    let books: Books = store.clone();
+    for number in 1..=2 {
+        grant(&books, number, vec![claim("org", 1, 50)]).await;
+        close(&books, number, lost()).await;
+    }
+    sqlx::query("UPDATE reservation SET claims = 'lost' WHERE id = ?")
+        .bind(id(1).as_uuid().into_bytes().to_vec())
+        .execute(&mut behind_its_back(&folder).await)
+        .await
+        .unwrap();
+    let evidence = evidence(0);
+    let both = [1, 2].map(|number| books.reconcile(id(number), &evidence, noon()));
+    let [broken, sound] = both;
+    let (broken, sound, reused) =
+        tokio::join!(broken, sound, reserve(&books, 1, vec![claim("org", 1, 50)]));
+    for answer in [broken.map(drop), reused.map(drop)] {
+        assert!(
+            matches!(answer, Err(LedgerError::Corrupt { .. })),
+            "{answer:?}"
+        );
+    }
+    sound.unwrap();
+    assert_eq!(columns(&books, "org").await, [0, 0, 1, 0]);
+}
+
+#[tokio::test]
 async fn a_grant_that_nobody_waited_for_is_taken_back() {
     let (store, _folder) = empty_store().await;
     send_unheard(&store, 1).await;
