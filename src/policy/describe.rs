@@ -52,7 +52,11 @@ fn write_server(out: &mut String, policy: &Policy) -> fmt::Result {
         server.admin_listen,
         admins(policy)
     )?;
-    writeln!(out, "books       {}", policy.store())
+    let kept = policy.store().keep().map_or_else(String::new, |keep| {
+        let days = keep.as_secs() / 86_400;
+        format!(", what has ended is rolled up by day after {days} days")
+    });
+    writeln!(out, "books       {}{kept}", policy.store())
 }
 
 fn admins(policy: &Policy) -> String {
@@ -398,7 +402,7 @@ mod tests {
     #[test]
     fn a_policy_is_told_as_people_speak_of_it() {
         let policy = policy(
-            "[admin]\ntokens = [ \
+            "[store]\nkeep = \"400d\"\n[admin]\ntokens = [ \
              { name = \"ops\", sha256 = \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\", role = \"admin\" }, \
              { name = \"board\", sha256 = \"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\", role = \"viewer\" } ]\n\
              [upstreams.tiles]\nurl = \"https://tiles.planet.com\"\nmount = \"/tiles\"\n\
@@ -413,7 +417,7 @@ mod tests {
         insta::assert_snapshot!(describe(&policy, at(NOW)), @"
         data port   127.0.0.1:8080, links start with http://127.0.0.1:8080
         admin port  127.0.0.1:8081, tokens board (viewer), ops (admin)
-        books       quota-guard.db (SQLite)
+        books       quota-guard.db (SQLite), what has ended is rolled up by day after 400 days
 
         upstreams
           /tiles  https://tiles.planet.com/ (tiles), called with the API key in the environment variable PL_API_KEY

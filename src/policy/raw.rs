@@ -97,6 +97,7 @@ pub(super) struct RawAdminToken {
 pub(super) struct RawStore {
     pub(super) url: Option<WordOrTable<String, SecretSource>>,
     pub(super) journal: Option<PathBuf>,
+    pub(super) keep: Option<Span>,
 }
 
 #[derive(Deserialize)]
