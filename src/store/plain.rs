@@ -46,7 +46,10 @@ pub(super) fn report(report: &Report) -> Report {
     let mut report = report.clone();
     for record in &mut report.ended {
         let Record {
-            product, tag, state, ..
+            product,
+            tag,
+            state,
+            ..
         } = record;
         *product = product.take().map(shared);
         *tag = tag.take().map(shared);

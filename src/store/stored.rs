@@ -84,7 +84,9 @@ impl<R: Readers> Ledger for Stored<R> {
     }
 
     async fn reserve(&self, new: &NewReservation, now: UtcTime) -> Result<Reserved, LedgerError> {
-        self.queue.ask(Step::reserve(plain::reservation(new), now)).await
+        self.queue
+            .ask(Step::reserve(plain::reservation(new), now))
+            .await
     }
 
     async fn close(

@@ -72,7 +72,11 @@ impl<T: Tables> Writer<T> {
         let again = self.come_again(&steps);
         let doubtful = self.in_doubt.iter().take(BATCH);
         let doubtful: Vec<_> = doubtful.map(|(request, now)| (*request, *now)).collect();
-        steps.extend(doubtful.iter().map(|(request, now)| taken_back(*request, *now)));
+        steps.extend(
+            doubtful
+                .iter()
+                .map(|(request, now)| taken_back(*request, *now)),
+        );
         match self.decided(&mut steps).await {
             Ok(()) => {
                 for (request, _) in doubtful {

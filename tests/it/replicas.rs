@@ -35,16 +35,25 @@ async fn drop_store(schema: &str) {
     server.execute(drop).await.expect("the schema is there");
 }
 
+/// The policy with this store, for the `number`th guard on it.
+fn with_store(policy: &str, url: &Url, number: usize) -> String {
+    let (before, after) = policy.split_once("url = \"sqlite:").expect("a store");
+    let (file, after) = after.split_once("\"\n").expect("a line");
+    format!("{before}url = \"{url}\"\njournal = \"{file}.{number}\"\n{after}")
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_guards_on_one_database_admit_exactly_the_cap() {
     let (url, schema) = fresh_store();
+    let mut second = String::new();
     let world = World::start_changed(TWENTY, |base| {
-        let (before, after) = base.split_once("url = \"sqlite:").expect("a store");
-        let (_, after) = after.split_once('\n').expect("a line");
-        format!("{before}url = \"{url}\"\n{after}")
+        second = with_store(&base, &url, 2) + TWENTY;
+        with_store(&base, &url, 1)
     })
     .await;
-    let other = Guard::start(&world.policy_file());
+    let policy = world.folder.path().join("second.toml");
+    std::fs::write(&policy, second).expect("a file");
+    let other = Guard::start(&policy);
     let mut calls = JoinSet::new();
     for number in 0..60 {
         let guard = if number % 2 == 0 {

@@ -12,10 +12,7 @@ use crate::store::rows::{self, failed};
 use crate::store::tables::{Closing, Context, Life, Row};
 
 /// Keeps others from closing the life that a batch is written for, until the batch is over.
-pub(super) async fn lock_own(
-    connection: &mut PgConnection,
-    me: Epoch,
-) -> Result<(), sqlx::Error> {
+pub(super) async fn lock_own(connection: &mut PgConnection, me: Epoch) -> Result<(), sqlx::Error> {
     sqlx::query("SELECT id FROM life WHERE id = $1 FOR NO KEY UPDATE")
         .bind(me.number())
         .execute(connection)
@@ -31,10 +28,10 @@ pub(super) async fn lock_closing(
     me: Option<Epoch>,
 ) -> Result<Vec<i64>, sqlx::Error> {
     let query = match closing {
-        Closing::Own => {
-            sqlx::query_scalar("SELECT id FROM life WHERE replica = $1 ORDER BY id FOR NO KEY UPDATE")
-                .bind(replica.to_string())
-        }
+        Closing::Own => sqlx::query_scalar(
+            "SELECT id FROM life WHERE replica = $1 ORDER BY id FOR NO KEY UPDATE",
+        )
+        .bind(replica.to_string()),
         Closing::SilentSince(since) => sqlx::query_scalar(
             "SELECT id FROM life WHERE NOT over AND seen_at < $1 AND id <> $2 ORDER BY id
              FOR NO KEY UPDATE",
@@ -73,7 +70,10 @@ pub(super) async fn leased(
     .bind(names)
     .fetch_all(connection)
     .await?;
-    found.iter().map(|row| rows::row(row).map_err(decode)).collect()
+    found
+        .iter()
+        .map(|row| rows::row(row).map_err(decode))
+        .collect()
 }
 
 /// Reads what a batch may ask. The top-ups of its budgets are locked: windows of one budget share them.
@@ -132,7 +132,9 @@ pub(super) async fn lives(
 }
 
 pub(super) async fn top_ups(readers: &PgPool) -> Result<Vec<TopUp>, LedgerError> {
-    let found = sqlx::query("SELECT * FROM top_up ORDER BY id").fetch_all(readers).await;
+    let found = sqlx::query("SELECT * FROM top_up ORDER BY id")
+        .fetch_all(readers)
+        .await;
     read_all(&found.map_err(failed)?, rows::top_up)
 }
 

@@ -24,7 +24,14 @@ const LOCKS: i32 = 0x5147_7264;
 /// The tables of the first version, by which a schema is known to be ours.
 const FIRST_TABLES: [&str; 4] = ["account", "reservation", "entry", "journal"];
 const TABLES: [&str; 8] = [
-    "account", "reservation", "entry", "journal", "life", "top_up", "cap", "event",
+    "account",
+    "reservation",
+    "entry",
+    "journal",
+    "life",
+    "top_up",
+    "cap",
+    "event",
 ];
 const MIGRATIONS_TABLE: &str = "_sqlx_migrations";
 

@@ -140,10 +140,11 @@ pub(super) async fn lock_rows(
     ids: &BTreeSet<i64>,
 ) -> Result<Vec<Row>, sqlx::Error> {
     let ids: Vec<i64> = ids.iter().copied().collect();
-    let found = sqlx::query("SELECT * FROM account WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE")
-        .bind(ids)
-        .fetch_all(connection)
-        .await?;
+    let found =
+        sqlx::query("SELECT * FROM account WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE")
+            .bind(ids)
+            .fetch_all(connection)
+            .await?;
     found
         .iter()
         .map(|row| rows::row(row).map_err(decode))

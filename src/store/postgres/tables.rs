@@ -115,7 +115,12 @@ impl PgTables {
             context::lock_own(connection, me).await?;
         }
         let left = Left::by(connection, wanted, self.replica, me).await?;
-        let requests: Vec<RequestId> = wanted.requests.iter().chain(&left.requests).copied().collect();
+        let requests: Vec<RequestId> = wanted
+            .requests
+            .iter()
+            .chain(&left.requests)
+            .copied()
+            .collect();
         let found = read::lock_records(connection, &requests).await?;
         let claimed = found.iter().filter_map(|(_, found)| found.as_ref().ok());
         let mut ids: BTreeSet<i64> = claimed.flat_map(Found::account_ids).collect();
@@ -137,7 +142,8 @@ impl PgTables {
         let missing: Vec<_> = missing.filter(|(key, _)| !there.contains(key)).collect();
         if !missing.is_empty() {
             let new = read::new_numbers(connection, missing.len()).await?;
-            let new_row = |((_, account), id): ((&AccountKey, &Account), i64)| Row::new(id, account.clone());
+            let new_row =
+                |((_, account), id): ((&AccountKey, &Account), i64)| Row::new(id, account.clone());
             rows.extend(missing.into_iter().zip(new).map(new_row));
         }
         let budget = |row: &Row| row.balance.account.budget.to_string();
@@ -153,7 +159,7 @@ impl PgTables {
     /// A connection that may be in any state is not used again.
     fn failure(&mut self, cause: sqlx::Error) -> Failure {
         let code = cause.as_database_error().and_then(DatabaseError::code);
-        let number_taken = matches!(cause, write::NUMBER_TAKEN);
+        let number_taken = matches!(cause, sqlx::Error::RowNotFound);
         if number_taken || code.is_some_and(|code| OVERTAKEN.contains(&&*code)) {
             return Failure::Overtaken(failed(cause));
         }

@@ -3,8 +3,8 @@
 
 use sqlx::PgConnection;
 
-use crate::store::desk::{ChangedRecord, Changes, NewEntry};
 use crate::ledger::{Cap, Epoch, Event, TopUp};
+use crate::store::desk::{ChangedRecord, Changes, NewEntry};
 use crate::store::rows::{amounts_text, claims_text, draws_text, leases_text, state_columns};
 use crate::store::tables::{Life, Row};
 use crate::units::{Amount, UtcTime};
@@ -77,7 +77,9 @@ async fn add_rows(connection: &mut PgConnection, rows: &[&Row]) -> Result<(), sq
     .bind(column(rows, |row| row.balance.leased.micros()))
     .bind(column(rows, |row| leases_text(&row.leases)))
     .bind(column(rows, |row| draws_text(&row.draws)))
-    .bind(column(rows, |row| row.recalled_at.map(UtcTime::as_microsecond)))
+    .bind(column(rows, |row| {
+        row.recalled_at.map(UtcTime::as_microsecond)
+    }))
     .execute(connection)
     .await
     .map(drop)
@@ -196,9 +198,6 @@ async fn add_entries(
     .map(drop)
 }
 
-/// Another replica has begun a life under this number in the same moment.
-pub(super) const NUMBER_TAKEN: sqlx::Error = sqlx::Error::RowNotFound;
-
 async fn put_lives(
     connection: &mut PgConnection,
     lives: &[(Epoch, &Life)],
@@ -216,17 +215,17 @@ async fn put_lives(
     .bind(column(lives, |(_, life)| life.began_at.as_microsecond()))
     .bind(column(lives, |(_, life)| life.seen_at.as_microsecond()))
     .bind(column(lives, |(_, life)| life.over))
-    .bind(column(lives, |(_, life)| i64::try_from(life.reported).unwrap_or(i64::MAX)))
+    .bind(column(lives, |(_, life)| {
+        i64::try_from(life.reported).unwrap_or(i64::MAX)
+    }))
     .execute(connection)
     .await?;
     let all = put.rows_affected() == u64::try_from(lives.len()).unwrap_or(u64::MAX);
-    all.then_some(()).ok_or(NUMBER_TAKEN)
+    // another replica has begun a life under this number in the same moment
+    all.then_some(()).ok_or(sqlx::Error::RowNotFound)
 }
 
-async fn put_top_ups(
-    connection: &mut PgConnection,
-    top_ups: &[&TopUp],
-) -> Result<(), sqlx::Error> {
+async fn put_top_ups(connection: &mut PgConnection, top_ups: &[&TopUp]) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO top_up (id, budget, partition, unit, amount, drawn, at, expires_at, reason, author)
          SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[],

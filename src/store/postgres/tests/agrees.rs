@@ -9,11 +9,7 @@ use super::*;
 use crate::ledger::Model;
 use crate::store::contract::random::{self, Step};
 
-async fn agree(
-    steps: Vec<Step>,
-    by: Vec<bool>,
-    restart: usize,
-) -> Result<(), TestCaseError> {
+async fn agree(steps: Vec<Step>, by: Vec<bool>, restart: usize) -> Result<(), TestCaseError> {
     let fresh = Fresh::schema();
     let (first, _) = fresh.open_as(0, UtcTime::UNIX_EPOCH).await;
     let (second, _) = fresh.open_as(1, UtcTime::UNIX_EPOCH).await;

@@ -55,7 +55,9 @@ impl Fresh {
     async fn open(&self) -> Arc<Postgres> {
         static GUARDS: AtomicU64 = AtomicU64::new(0);
         let number = GUARDS.fetch_add(1, Ordering::Relaxed);
-        self.open_as(u128::from(number), UtcTime::UNIX_EPOCH).await.0
+        self.open_as(u128::from(number), UtcTime::UNIX_EPOCH)
+            .await
+            .0
     }
 
     /// The store in the hands of the `number`th guard, and what that had left open.
