@@ -13,6 +13,7 @@ mod lock;
 mod plain;
 pub mod postgres;
 mod queue;
+mod retain;
 mod rows;
 pub mod sqlite;
 mod step;
@@ -22,6 +23,7 @@ mod writer;
 
 pub use leased::{Journal, LeasedBooks};
 pub use postgres::Postgres;
+pub use retain::RolledUp;
 pub use sqlite::Sqlite;
 pub use stored::Stored;
 

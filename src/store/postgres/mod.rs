@@ -8,11 +8,14 @@ mod cells;
 mod context;
 mod open;
 mod read;
+mod retain;
 mod session;
 mod tables;
 #[cfg(test)]
 mod tests;
 mod write;
+
+pub use retain::roll_up;
 
 use async_trait::async_trait;
 use sqlx::PgPool;

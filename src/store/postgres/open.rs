@@ -196,7 +196,7 @@ fn not_migrated(address: &Address, error: MigrateError) -> OpenError {
 }
 
 /// PostgreSQL's code for lacking a right is 42501.
-fn not_opened(address: &Address, cause: sqlx::Error) -> OpenError {
+pub(super) fn not_opened(address: &Address, cause: sqlx::Error) -> OpenError {
     match cause.as_database_error() {
         Some(error) if error.code().as_deref() == Some("42501") => {
             no_right(address, error.message().to_owned())

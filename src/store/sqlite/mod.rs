@@ -8,9 +8,12 @@ mod context;
 mod flush;
 mod open;
 mod read;
+mod retain;
 mod tables;
 #[cfg(test)]
 mod tests;
+
+pub use retain::roll_up;
 
 use std::path::Path;
 

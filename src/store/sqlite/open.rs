@@ -42,7 +42,7 @@ pub(super) async fn open(
     Ok((Writer::new(tables, replica), readers))
 }
 
-fn options(path: &Path) -> SqliteConnectOptions {
+pub(super) fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
@@ -83,7 +83,7 @@ fn not_migrated(path: &Path, error: MigrateError) -> OpenError {
 }
 
 /// SQLite's own word for a file that is no database is its result code 26.
-fn not_ours(path: &Path, cause: sqlx::Error) -> OpenError {
+pub(super) fn not_ours(path: &Path, cause: sqlx::Error) -> OpenError {
     let code = cause
         .as_database_error()
         .and_then(sqlx::error::DatabaseError::code);

@@ -5,6 +5,7 @@ mod crash;
 mod failing;
 mod migrating;
 mod opening;
+mod retaining;
 
 use std::path::PathBuf;
 use std::sync::Arc;
