@@ -3,6 +3,7 @@
 //! What waits is written in one transaction (`flush`). Readers have connections of their own and see what
 //! was committed before.
 
+mod backup;
 mod cells;
 mod context;
 mod flush;
@@ -13,6 +14,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
+pub use backup::{Backup, BackupError, backup};
 pub use retain::roll_up;
 
 use std::path::Path;

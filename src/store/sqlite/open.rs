@@ -16,9 +16,9 @@ use crate::store::lock::StoreLock;
 use crate::store::writer::Writer;
 
 /// Marks the file as ours, in its header.
-const APPLICATION_ID: i64 = 0x5147_7264;
+pub(super) const APPLICATION_ID: i64 = 0x5147_7264;
 /// How long a statement waits for somebody who looks into the file with another tool.
-const LOCKED_FOR: Duration = Duration::from_secs(2);
+pub(super) const LOCKED_FOR: Duration = Duration::from_secs(2);
 const READERS: u32 = 4;
 
 pub(super) async fn open(

@@ -1,6 +1,7 @@
 //! What is SQLite's own: the file, its lock, crashes, failing writes, callers that go away.
 
 mod agrees;
+mod backing_up;
 mod crash;
 mod failing;
 mod migrating;
