@@ -8,6 +8,7 @@
 #[cfg(test)]
 mod contract;
 mod desk;
+mod inspect;
 pub mod leased;
 mod lock;
 mod plain;
@@ -21,6 +22,7 @@ mod stored;
 mod tables;
 mod writer;
 
+pub use inspect::{InspectError, Inspection, LifeSeen, OpenRequest, Shelf, inspect};
 pub use leased::{Journal, LeasedBooks};
 pub use postgres::Postgres;
 pub use retain::RolledUp;

@@ -6,6 +6,7 @@
 mod address;
 mod cells;
 mod context;
+mod inspect;
 mod open;
 mod read;
 mod retain;
@@ -15,6 +16,7 @@ mod tables;
 mod tests;
 mod write;
 
+pub use inspect::inspect;
 pub use retain::roll_up;
 
 use async_trait::async_trait;

@@ -7,6 +7,7 @@ mod backup;
 mod cells;
 mod context;
 mod flush;
+mod inspect;
 mod open;
 mod read;
 mod retain;
@@ -15,6 +16,7 @@ mod tables;
 mod tests;
 
 pub use backup::{Backup, BackupError, backup};
+pub use inspect::inspect;
 pub use retain::roll_up;
 
 use std::path::Path;

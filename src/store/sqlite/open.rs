@@ -93,7 +93,7 @@ pub(super) fn not_ours(path: &Path, cause: sqlx::Error) -> OpenError {
     unreachable(path, cause)
 }
 
-fn somebody_elses(path: &Path) -> OpenError {
+pub(super) fn somebody_elses(path: &Path) -> OpenError {
     OpenError::NotOurs {
         place: path.display().to_string(),
         instead: "another file",
