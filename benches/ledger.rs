@@ -8,7 +8,7 @@ use std::time::Duration;
 use quota_guard::clock::Stopwatch;
 use quota_guard::identity::Secret;
 use quota_guard::ledger::{
-    Charge, ChargeSource, Ledger, NewReservation, Outcome, RequestId, Reserved,
+    Charge, ChargeSource, Ledger, NewReservation, Outcome, ReplicaId, RequestId, Reserved,
 };
 use quota_guard::policy::{Account, Claim};
 use quota_guard::store::{Postgres, Sqlite};
@@ -20,7 +20,8 @@ const NOW: UtcTime = UtcTime::UNIX_EPOCH;
 async fn main() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("books.db");
-    let books = Sqlite::open(&path, NOW).await.expect("a new store");
+    let books = Sqlite::open(&path, replica()).await.expect("a new store");
+    books.begin(None, NOW).await.expect("a new life");
     println!("SQLite");
     measure(&(Arc::new(books) as Arc<dyn Ledger>)).await;
     if let Ok(server) = std::env::var("TEST_DATABASE_URL") {
@@ -29,10 +30,15 @@ async fn main() {
         let schema = format!("bench_{}", std::process::id());
         server.query_pairs_mut().append_pair("schema", &schema);
         let url = Secret::from_text(server.as_str()).expect("a URL");
-        let books = Postgres::open(&url).await.expect("a new store");
+        let books = Postgres::open(&url, replica()).await.expect("a new store");
+        books.begin(None, NOW).await.expect("a new life");
         measure(&(Arc::new(books) as Arc<dyn Ledger>)).await;
         println!("its schema {schema} stays for you to look at");
     }
+}
+
+fn replica() -> ReplicaId {
+    ReplicaId::from_uuid(uuid::Uuid::nil())
 }
 
 async fn measure(books: &Arc<dyn Ledger>) {
@@ -133,6 +139,7 @@ fn reservation(request: RequestId) -> NewReservation {
         fingerprint: None,
         predicted: Amounts::of(Unit::Pu, Amount::ONE),
         claims: vec![claim("key"), claim("org"), claim("team")],
+        certain: true,
     }
 }
 

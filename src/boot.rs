@@ -14,7 +14,7 @@ use tracing::{error, info};
 use crate::admin::Admin;
 use crate::clock::Clock;
 use crate::front::{self, CutOff, Limits, Listener, TlsError, respond};
-use crate::guard::{Guard, Pacer, PlaceError, Places, Relay, Resends};
+use crate::guard::{Consultant, Guard, Pacer, PlaceError, Places, Relay, Resends, Revising};
 use crate::identity::{SecretError, Tokens};
 use crate::ledger::{Cap, Ledger, RequestId};
 use crate::policy::{Budget, Policy, Server, Tls};
@@ -107,6 +107,7 @@ pub async fn start(policy: Policy, clock: Arc<dyn Clock>) -> Result<Running, Boo
     metrics.count_policy_load(true);
     let places = Places::open(&policy)?;
     let exchanges = Exchanges::default();
+    let pool = Pool::new(Trust::Platform)?;
     let guard = Arc::new(Guard {
         resends: Resends::new(
             Arc::clone(&ledger),
@@ -114,14 +115,21 @@ pub async fn start(policy: Policy, clock: Arc<dyn Clock>) -> Result<Running, Boo
             exchanges.clone(),
             policy.resend_window(),
         ),
+        revising: Revising::default(),
         tokens: Tokens::new(places.secrets())?,
         places,
         pacer: Pacer::new(&policy),
         relay: Relay::new(&policy, &public_url)?,
+        consultant: Consultant::new(
+            &policy,
+            pool.clone(),
+            Arc::clone(&clock),
+            Arc::clone(&metrics),
+        ),
         ledger: Arc::clone(&ledger),
         clock: Arc::clone(&clock),
         metrics: Arc::clone(&metrics),
-        pool: Pool::new(Trust::Platform)?,
+        pool,
         exchanges,
         own: vec![authority(&public_url)?],
         policy: Arc::clone(&policy),

@@ -44,7 +44,7 @@ enum Command {
     Serve(Config),
     /// Prove a policy file, print what it means, run the tests in it.
     Check(Config),
-    /// Predict what a request would cost. Contacts nobody.
+    /// Predict what a request would cost. Contacts nobody unless told to.
     Estimate(estimate::Request),
     /// Pretend to be Planet.
     Simulate {
@@ -108,6 +108,9 @@ pub fn run() -> anyhow::Result<()> {
     let now = || SystemClock.now();
     match cli.command {
         Command::Check(Config { config }) => check::run(&config, now()),
+        Command::Estimate(request) if request.live => {
+            runtime()?.block_on(estimate::run_live(&request, Arc::new(SystemClock)))
+        }
         Command::Estimate(request) => estimate::run(&request, now()),
         Command::Key(Key::New { team, id }) => show(|new| new.toml_lines(&team, &id)),
         Command::Key(Key::Admin { name, role }) => show(|new| new.admin_toml_lines(&name, role)),

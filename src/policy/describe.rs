@@ -381,6 +381,16 @@ fn write_rules(out: &mut String, policy: &Policy) -> fmt::Result {
     writeln!(out, "\nrules")?;
     writeln!(out, "  a call that no rule knows {unclassified}")?;
     writeln!(out, "  a call whose cost cannot be bounded {unpredictable}")?;
+    if let Some(most) = policy.max_backfill() {
+        let days = most.as_secs_f64() / 86_400.0;
+        writeln!(out, "  a subscription reaches back {days} days at most")?;
+    }
+    if policy.live_estimates() {
+        writeln!(
+            out,
+            "  Planet is asked to count what a subscription will find in the past"
+        )?;
+    }
     let window = policy.resend_window();
     writeln!(
         out,
@@ -457,6 +467,16 @@ mod tests {
         warnings
           ! any text passes for a key, and upstream 'tiles' is called with the guard's own credential
         ");
+    }
+
+    #[test]
+    fn rules_about_the_past_are_told_where_they_are_set() {
+        let text = describe(
+            &policy("[policy]\nmax_backfill = \"36h\"\nlive_estimates = true"),
+            at(NOW),
+        );
+        assert!(text.contains("reaches back 1.5 days at most"), "{text}");
+        assert!(text.contains("asked to count"), "{text}");
     }
 
     #[test]

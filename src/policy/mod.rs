@@ -77,6 +77,8 @@ pub struct Policy {
     unclassified: Unclassified,
     unpredictable: Unpredictable,
     resend_window: Duration,
+    max_backfill: Option<Duration>,
+    live_estimates: bool,
     expectations: Vec<Expectation>,
 }
 
@@ -215,6 +217,27 @@ impl Policy {
     /// How long an identical create is taken for the same one sent again.
     pub const fn resend_window(&self) -> Duration {
         self.resend_window
+    }
+
+    /// How much of the past a subscription may ask for; `None`: all of it.
+    pub const fn max_backfill(&self) -> Option<Duration> {
+        self.max_backfill
+    }
+
+    /// Whether Planet is asked to count what a subscription will find in the past.
+    pub const fn live_estimates(&self) -> bool {
+        self.live_estimates
+    }
+
+    /// Whether a budget is about this product by exactly this name.
+    pub fn names_product(&self, name: &str) -> bool {
+        let mut named = self.budgets.iter();
+        named.any(|budget| {
+            budget
+                .matching()
+                .products()
+                .is_some_and(|products| products.iter().any(|product| **product == *name))
+        })
     }
 
     /// The admin's own tests, `[[tests]]`.

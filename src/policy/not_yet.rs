@@ -22,8 +22,6 @@ const NOT_YET: &[(&str, Value)] = &[
     ("upstreams.*.download_hosts", Value::Any),
     ("budgets.*.on_breach", Value::Word("hold")),
     ("policy.meter_egress", Value::True),
-    ("policy.live_estimates", Value::True),
-    ("policy.max_backfill", Value::Any),
     ("policy.safety_margin", Value::Any),
 ];
 
@@ -102,11 +100,6 @@ mod tests {
                 "upstreams.download_hosts is",
             ),
             (
-                "[policy]\nmax_backfill = \"90d\"",
-                "\"90d\"",
-                "policy.max_backfill is",
-            ),
-            (
                 "[policy]\nsafety_margin = 1.0",
                 "1.0",
                 "policy.safety_margin is",
@@ -128,16 +121,11 @@ mod tests {
                 "true",
                 "meter_egress = true is",
             ),
-            (
-                "[policy]\nlive_estimates = true",
-                "true",
-                "live_estimates = true is",
-            ),
         ]);
     }
 
     #[test]
     fn what_is_switched_off_is_no_contradiction() {
-        assert!(read("[policy]\nmeter_egress = false\nlive_estimates = false").is_ok());
+        assert!(read("[policy]\nmeter_egress = false").is_ok());
     }
 }

@@ -1,6 +1,7 @@
 //! From the text of a policy file to a [`Policy`]: syntax, keys, values, and then what they say of each
 //! other.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use toml::de::DeTable;
@@ -8,10 +9,11 @@ use toml::de::DeTable;
 use super::fault::{Fault, Path, Source};
 use super::raw::{RawPolicy, RawRules};
 use super::{
-    Policy, PolicyError, Store, admins, bounds as bound_rules, budget_rules, expectation, not_yet,
-    paces, people, server, upstreams,
+    Policy, PolicyError, Store, Upstream, admins, bounds as bound_rules, budget_rules, expectation,
+    not_yet, paces, people, server, upstreams,
 };
 use crate::cost::Plan;
+use crate::planet::UpstreamKind;
 
 /// An SDK that meets nothing but time-outs sends its last copy some 14 minutes after the first.
 const RESEND_WINDOW: Duration = Duration::from_mins(15);
@@ -49,7 +51,8 @@ impl TryFrom<RawPolicy> for Policy {
                     unpredictable,
                     resend_window,
                     meter_egress: _,
-                    live_estimates: _,
+                    max_backfill,
+                    live_estimates,
                 },
             prices,
             tests,
@@ -61,11 +64,18 @@ impl TryFrom<RawPolicy> for Policy {
         let people = people::people(teams, &identity)?;
         let budgets = budget_rules::budgets(budgets, &people, &plan)?;
         let paces = paces::paces(paces, &people)?;
+        let upstreams = upstreams::upstreams(upstreams)?;
+        if max_backfill.is_some() {
+            leads_to_planet(&upstreams, "max_backfill")?;
+        }
+        if live_estimates {
+            leads_to_planet(&upstreams, "live_estimates")?;
+        }
         let has_budget = |name: &str| budgets.iter().any(|budget| &**budget.name() == name);
         Ok(Self {
             server: server::server(server)?,
             store,
-            upstreams: upstreams::upstreams(upstreams)?,
+            upstreams,
             plan,
             prices,
             expectations: expectation::expectations(tests, &people, has_budget)?,
@@ -79,6 +89,8 @@ impl TryFrom<RawPolicy> for Policy {
             unclassified,
             unpredictable,
             resend_window,
+            max_backfill: max_backfill.map(|span| span.0),
+            live_estimates,
         })
     }
 }
@@ -104,6 +116,19 @@ fn keeps_what_may_be_sent_again(store: &Store, resend_window: Duration) -> Resul
         ));
     }
     Ok(())
+}
+
+/// Subscriptions are made at api.planet.com and nowhere else.
+fn leads_to_planet(upstreams: &[Arc<Upstream>], key: &str) -> Result<(), Fault> {
+    let mut kinds = upstreams.iter().map(|upstream| upstream.kind());
+    if kinds.any(|kind| kind == UpstreamKind::Planet) {
+        return Ok(());
+    }
+    Err(Fault::new(
+        Path::to("policy").key(key),
+        "this is about subscriptions, and no upstream takes any",
+        "remove it, or add an upstream of kind \"planet\"",
+    ))
 }
 
 #[cfg(test)]
@@ -198,15 +223,32 @@ mod tests {
     #[test]
     fn prices_and_rules_are_what_the_file_says() {
         let policy = policy(
-            "[prices]\nclip = 0.5\n[policy]\nunclassified = \"allow-reads\"\nresend_window = \"90s\"",
+            "[prices]\nclip = 0.5\n[policy]\nunclassified = \"allow-reads\"\nresend_window = \"90s\"\n\
+             max_backfill = \"90d\"\nlive_estimates = true",
         );
         assert_eq!(policy.resend_window(), Duration::from_secs(90));
+        assert_eq!(policy.max_backfill(), Some(Duration::from_hours(90 * 24)));
+        assert!(policy.live_estimates());
         assert_eq!(policy.prices().clip.micros(), 500_000);
         assert_eq!(policy.prices().merge.micros(), 10_000_000);
         assert_eq!(
             policy.unclassified(),
             super::super::Unclassified::AllowReads
         );
+    }
+
+    #[test]
+    fn what_is_about_subscriptions_needs_an_upstream_that_takes_them() {
+        for (key, value) in [("max_backfill", "\"90d\""), ("live_estimates", "true")] {
+            let text = format!(
+                "[upstreams.tiles]\nurl = \"https://a\"\nmount = \"/\"\n[policy]\n{key} = {value}\n"
+            );
+            let error = parse(&text, "p.toml").unwrap_err();
+            assert_eq!(error.line(), 5, "{error}");
+            assert!(error.message().contains("no upstream takes any"), "{error}");
+        }
+        let off = "[upstreams.tiles]\nurl = \"https://a\"\nmount = \"/\"\n[policy]\nlive_estimates = false\n";
+        assert!(parse(off, "p.toml").is_ok());
     }
 
     #[test]

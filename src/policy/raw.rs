@@ -231,7 +231,7 @@ pub(super) struct RawRules {
     #[expect(dead_code, reason = "`false` is all that `not_yet` lets through")]
     #[serde(default)]
     pub(super) meter_egress: bool,
-    #[expect(dead_code, reason = "`false` is all that `not_yet` lets through")]
+    pub(super) max_backfill: Option<Span>,
     #[serde(default)]
     pub(super) live_estimates: bool,
 }

@@ -103,7 +103,7 @@ pub async fn open(
     store: &policy::Store,
     clock: &Arc<dyn Clock>,
 ) -> Result<Arc<LeasedBooks>, OpenError> {
-    let journal = Journal::open(&store.journal(), a_new_name()?)?;
+    let journal = Journal::open(store.journal(), a_new_name()?)?;
     let replica = journal.replica();
     let books: Arc<dyn Ledger> = match store.books() {
         policy::Books::Sqlite { file } => Arc::new(Sqlite::open(file, replica).await?),

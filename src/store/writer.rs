@@ -88,7 +88,9 @@ impl<T: Tables> Writer<T> {
                 let cause = Arc::new(failure.cause());
                 error!(%cause, steps = steps.len(), "the books could not be written; nothing was granted");
                 self.in_doubt.extend(again);
-                steps.into_iter().for_each(|step| step.refuse(&cause));
+                for step in steps {
+                    step.refuse(&cause);
+                }
                 Vec::new()
             }
         }

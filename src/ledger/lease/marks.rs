@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::lease::Lease;
+use super::slice::Lease;
 use super::{LeaseBook, STEP};
 use crate::ledger::AccountKey;
 use crate::units::Amount;

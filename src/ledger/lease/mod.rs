@@ -9,10 +9,10 @@
 
 mod admit;
 mod demand;
-mod lease;
 mod marks;
 mod orphans;
 mod reports;
+mod slice;
 #[cfg(test)]
 mod tests;
 
@@ -22,7 +22,7 @@ use std::time::Duration;
 pub use self::marks::Marks;
 pub use self::orphans::Orphans;
 
-use self::lease::Lease;
+use self::slice::Lease;
 use super::{AccountKey, Epoch, Record, Report, RequestId};
 use crate::units::{Amount, UtcTime};
 

@@ -89,7 +89,7 @@ impl Books {
             return Ok(Reserved::Full(breaches));
         }
         self.holders.insert(new.request, me);
-        self.enter(Some(me), new.held(now), &[EntryKind::Reserve], now)?;
+        self.enter(Some(me), &new.held(now), &[EntryKind::Reserve], now)?;
         self.standings(me, &new.claims, now).map(Reserved::Granted)
     }
 
@@ -102,10 +102,10 @@ impl Books {
     ) -> Result<Vec<Standing>, LedgerError> {
         let record = self.find(request)?;
         let claims = record.claims.clone();
-        if record.state == State::stopped() {
-            if let Some(evidence) = Evidence::of_the_guard_itself(outcome) {
-                return self.reconcile(me, request, &evidence, now);
-            }
+        if record.state == State::stopped()
+            && let Some(evidence) = Evidence::of_the_guard_itself(outcome)
+        {
+            return self.reconcile(me, request, &evidence, now);
         }
         if record.state == State::Held {
             let kind = match outcome {
@@ -116,7 +116,7 @@ impl Books {
             self.holders.remove(&request);
             self.enter(
                 Some(me),
-                record.entering(outcome.state(), now),
+                &record.entering(outcome.state(), now),
                 &[kind],
                 now,
             )?;
@@ -142,7 +142,7 @@ impl Books {
             }
         };
         let state = State::Reconciled(evidence.clone());
-        self.enter(Some(me), record.entering(state, now), kinds, now)?;
+        self.enter(Some(me), &record.entering(state, now), kinds, now)?;
         self.note(&evidence.by, evidence.event(request), now);
         self.standings(me, &claims, now)
     }
@@ -190,7 +190,7 @@ impl Books {
     pub(super) fn enter(
         &mut self,
         me: Option<Epoch>,
-        record: Record,
+        record: &Record,
         kinds: &[EntryKind],
         now: UtcTime,
     ) -> Result<(), LedgerError> {

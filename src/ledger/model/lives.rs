@@ -128,7 +128,7 @@ impl Books {
         for request in held {
             self.holders.remove(&request);
             let record = self.find(request)?.entering(State::stopped(), now);
-            self.enter(None, record, &[EntryKind::Unknown], now)?;
+            self.enter(None, &record, &[EntryKind::Unknown], now)?;
             in_doubt += 1;
         }
         let leases = self.slices.iter().filter(|((of, _), _)| *of == epoch);
@@ -167,7 +167,7 @@ impl Books {
         slice.amount = rest;
         if !lost.is_zero() {
             let record = Record::of_lost_lease(epoch, began_at, &account, lost, proven, now);
-            self.enter(None, record, &[EntryKind::Doubt], now)?;
+            self.enter(None, &record, &[EntryKind::Doubt], now)?;
         }
         if let Some(slice) = self.slices.get_mut(&(epoch, key.clone())) {
             slice.amount = Amount::ZERO;

@@ -71,8 +71,8 @@ impl Desk {
             self.clear_up(proof, now)?;
         }
         let lives = &self.context()?.lives;
-        let own = lives.values().filter(|life| life.replica == replica);
-        let reported = own.last().map_or(0, |life| life.reported);
+        let mut own = lives.values().filter(|life| life.replica == replica);
+        let reported = own.next_back().map_or(0, |life| life.reported);
         let unclosed = lives.iter().filter(|(_, life)| life.is_of(replica));
         let mut unclosed: Vec<Epoch> = unclosed.map(|(epoch, _)| *epoch).collect();
         if self

@@ -43,10 +43,10 @@ impl Desk {
     ) -> Result<Vec<Standing>, LedgerError> {
         self.must_live()?;
         let record = self.must_find(request)?;
-        if record.state == State::stopped() {
-            if let Some(evidence) = Evidence::of_the_guard_itself(outcome) {
-                return self.reconcile(request, &evidence, now);
-            }
+        if record.state == State::stopped()
+            && let Some(evidence) = Evidence::of_the_guard_itself(outcome)
+        {
+            return self.reconcile(request, &evidence, now);
         }
         let claims = record.claims.clone();
         if record.state == State::Held {

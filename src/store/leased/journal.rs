@@ -20,9 +20,6 @@ use crate::units::{Amount, Unit, UtcTime};
 const TITLE: &str = "quota-guard journal, version 1";
 /// A journal that has grown beyond this is written anew.
 const MOST_BYTES: u64 = 1 << 20;
-/// Hexadecimal digits of a line's checksum.
-const CHECK: usize = 16;
-
 #[derive(Debug, thiserror::Error)]
 #[error("the journal {} cannot be written", path.display())]
 pub struct JournalError {
@@ -208,10 +205,13 @@ fn text_of(line: &Line) -> String {
 }
 
 fn checksum(text: &str) -> String {
+    let mut first = [0; 8];
     let digest = Sha256::digest(text);
-    let mut hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    hex.truncate(CHECK);
-    hex
+    first
+        .iter_mut()
+        .zip(digest)
+        .for_each(|(to, from)| *to = from);
+    format!("{:016x}", u64::from_be_bytes(first))
 }
 
 /// Replaces the file in one step, so that a power cut leaves the old one or the new one.

@@ -72,11 +72,11 @@ impl LeasedBooks {
         if marks.is_empty() {
             return;
         }
-        let (books, written) = (Arc::clone(self), marks.clone());
-        let write = move || books.write_marks(epoch, &written);
-        let wrote = tokio::task::spawn_blocking(write).await;
+        let (books, to_write) = (Arc::clone(self), marks.clone());
+        let write = move || books.write_marks(epoch, &to_write);
+        let answer = tokio::task::spawn_blocking(write).await;
         let mut state = self.state();
-        match wrote {
+        match answer {
             Ok(Ok(())) if state.book.epoch() == epoch => state.book.marked(&marks),
             Ok(Ok(())) => {}
             Ok(Err(cause)) => {

@@ -20,6 +20,14 @@ const LIMITS: [(&str, &str); 3] = [
     ("lock_timeout", "5s"),
     ("idle_in_transaction_session_timeout", "3s"),
 ];
+/// The writer looks everything up by its key. A plan that was made while a table was small would read all of
+/// it for ever after, and compiling such a plan would take longer than to follow it.
+const BY_KEY: [(&str, &str); 4] = [
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("jit", "off"),
+];
 /// Bringing many tables up to date takes as long as it takes.
 const LIMITS_OF_MIGRATION: [(&str, &str); 1] = [("statement_timeout", "1h")];
 
@@ -33,7 +41,7 @@ pub(super) fn options(address: &Address) -> PgConnectOptions {
 
 /// A connection to write with.
 pub(super) async fn writing(address: &Address) -> Result<PgConnection, sqlx::Error> {
-    let mut connection = connect(&options(address)).await?;
+    let mut connection = connect(&options(address).options(BY_KEY)).await?;
     connection.execute(DURABLE).await?;
     Ok(connection)
 }

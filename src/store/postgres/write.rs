@@ -179,7 +179,7 @@ async fn add_entries(
     entries: &[NewEntry],
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "WITH head AS (UPDATE journal SET last = last + cardinality($1) RETURNING last - cardinality($1) AS last)
+        "WITH head AS (UPDATE journal SET last = last + cardinality($1) WHERE one RETURNING last - cardinality($1) AS last)
          INSERT INTO entry (sequence, at, reservation, account, kind, reserved, charged, note)
          SELECT head.last + new.place, at, reservation, account, kind, reserved, charged, note
          FROM head, unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[],

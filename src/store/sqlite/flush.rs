@@ -47,7 +47,7 @@ pub(super) async fn write(
             .execute(&mut *transaction)
             .await?;
         put(&mut transaction, &CAP, caps, |to, cap| {
-            bind_cap(to, &replica, cap)
+            bind_cap(to, &replica, cap);
         })
         .await?;
     }
