@@ -17,7 +17,7 @@
 //! | [`store`] | the databases behind the books, and leases in front of them | one contract suite runs on each; one `desk` decides for SQLite and PostgreSQL alike |
 //! | [`upstream`] | the way out: pool, framing, link rewriting, byte counting | knows HTTP, and nothing of budgets |
 //! | [`guard`] | the life of one request, told in one function | the story; its steps do not know each other |
-//! | [`admin`] | health, readiness, metrics | a port of its own, for operators |
+//! | [`admin`] | health, readiness, metrics; the API of those who administer | a port of its own, for operators |
 //! | [`front`] | the way in: listeners, TLS, drain; answers become HTTP | the only place that knows status lines |
 //! | [`boot`] | concrete parts wired together | the only file that knows every type |
 //! | [`cli`] | the commands | |

@@ -5,6 +5,7 @@
 //! A key that is accepted is enforced. Whatever else stands in the file is refused with its place.
 
 mod address;
+mod admins;
 mod bounds;
 mod budget_rules;
 mod budgets;
@@ -38,6 +39,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+pub use admins::{AdminToken, Role};
 pub use bounds::{Bound, Word};
 pub use budgets::{BreachStatus, Budget, Dimension, OnBreach};
 pub use claim::{Account, Claim};
@@ -67,6 +69,7 @@ pub struct Policy {
     teams: BTreeMap<Arc<str>, Team>,
     keys: HashMap<KeyHash, Key>,
     unknown_keys: Option<Arc<str>>,
+    admins: HashMap<KeyHash, AdminToken>,
     /// In order of name.
     budgets: Vec<Budget>,
     paces: Vec<Pace>,
@@ -147,6 +150,12 @@ impl Policy {
         self.keys.get(hash)
     }
 
+    /// Whether a key has this id, in whatever team.
+    pub fn has_key(&self, id: &str) -> bool {
+        let unknown = self.unknown_keys.is_some() && id == UNKNOWN_KEY;
+        unknown || self.keys.values().any(|key| &**key.id() == id)
+    }
+
     /// In the order of the file.
     pub fn keys_of<'a>(&'a self, team: &'a Team) -> impl Iterator<Item = &'a Key> {
         let by_id = |id: &Arc<str>| self.keys.values().find(|key| key.id() == id);
@@ -156,6 +165,23 @@ impl Policy {
     /// The team that unknown keys count for; `None`: they are turned away.
     pub const fn unknown_keys(&self) -> Option<&Arc<str>> {
         self.unknown_keys.as_ref()
+    }
+
+    /// Whoever bears the token with this hash on the admin port.
+    pub fn admin_token(&self, hash: &KeyHash) -> Option<&AdminToken> {
+        self.admins.get(hash)
+    }
+
+    /// Whether anybody may use the admin port beyond health and metrics.
+    pub fn has_admins(&self) -> bool {
+        !self.admins.is_empty()
+    }
+
+    /// In order of name.
+    pub fn admin_tokens(&self) -> Vec<&AdminToken> {
+        let mut tokens: Vec<&AdminToken> = self.admins.values().collect();
+        tokens.sort_by_key(|token| Arc::clone(token.name()));
+        tokens
     }
 
     /// In order of name.

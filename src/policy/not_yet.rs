@@ -16,7 +16,6 @@ enum Value {
 
 /// `*` stands for every name of a table or every item of a list.
 const NOT_YET: &[(&str, Value)] = &[
-    ("admin", Value::Any),
     ("holds", Value::Any),
     ("notify", Value::Any),
     ("server.tls.client_ca", Value::Any),
@@ -84,11 +83,6 @@ mod tests {
     #[test]
     fn what_is_not_built_is_refused_by_name() {
         assert_refused(&[
-            (
-                "[admin]\ntokens = []",
-                "[admin]",
-                "admin is not supported yet",
-            ),
             (
                 "[holds]\nwait = \"60s\"",
                 "[holds]",

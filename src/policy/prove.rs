@@ -9,8 +9,8 @@ use toml::de::DeTable;
 use super::fault::{Fault, Path, Source};
 use super::raw::{RawPolicy, RawRules};
 use super::{
-    Policy, PolicyError, Upstream, bounds as bound_rules, budget_rules, expectation, not_yet,
-    paces, people, server, upstreams,
+    Policy, PolicyError, Store, Upstream, admins, bounds as bound_rules, budget_rules, expectation,
+    not_yet, paces, people, server, upstreams,
 };
 use crate::cost::Plan;
 use crate::planet::UpstreamKind;
@@ -36,6 +36,7 @@ impl TryFrom<RawPolicy> for Policy {
     fn try_from(raw: RawPolicy) -> Result<Self, Fault> {
         let RawPolicy {
             server,
+            admin,
             store,
             upstreams,
             plan,
@@ -57,6 +58,9 @@ impl TryFrom<RawPolicy> for Policy {
             tests,
         } = raw;
         charges_something(&plan)?;
+        let store = server::store(store)?;
+        let resend_window = resend_window.map_or(RESEND_WINDOW, |span| span.0);
+        keeps_what_may_be_sent_again(&store, resend_window)?;
         let people = people::people(teams, &identity)?;
         let budgets = budget_rules::budgets(budgets, &people, &plan)?;
         let paces = paces::paces(paces, &people)?;
@@ -70,11 +74,12 @@ impl TryFrom<RawPolicy> for Policy {
         let has_budget = |name: &str| budgets.iter().any(|budget| &**budget.name() == name);
         Ok(Self {
             server: server::server(server)?,
-            store: server::store(store)?,
+            store,
             upstreams,
             plan,
             prices,
             expectations: expectation::expectations(tests, &people, has_budget)?,
+            admins: admins::admins(admin, &people)?,
             teams: people.teams,
             keys: people.keys,
             unknown_keys: people.unknown_keys,
@@ -83,7 +88,7 @@ impl TryFrom<RawPolicy> for Policy {
             bounds: bound_rules::bounds(bounds)?,
             unclassified,
             unpredictable,
-            resend_window: resend_window.map_or(RESEND_WINDOW, |span| span.0),
+            resend_window,
             max_backfill: max_backfill.map(|span| span.0),
             live_estimates,
         })
@@ -96,6 +101,18 @@ fn charges_something(plan: &Plan) -> Result<(), Fault> {
             Path::to("plan").key("charges"),
             "an account that is charged in nothing needs no guard",
             "write [\"pu\"], [\"km2\"] or both",
+        ));
+    }
+    Ok(())
+}
+
+/// A create that is forgotten while its copies may still come would be forwarded twice.
+fn keeps_what_may_be_sent_again(store: &Store, resend_window: Duration) -> Result<(), Fault> {
+    if store.keep().is_some_and(|keep| keep <= resend_window) {
+        return Err(Fault::new(
+            Path::to("store").key("keep"),
+            format!("creates may be sent again for {resend_window:?}, longer than they are kept"),
+            "keep them longer, or make policy.resend_window shorter",
         ));
     }
     Ok(())
@@ -168,6 +185,11 @@ mod tests {
                 "'eur' is not a choice",
             ),
             ("[plan]\naum = \"union-\"", "\"union-\"", "not a choice"),
+            (
+                "[store]\nkeep = \"1d\"\n[policy]\nresend_window = \"24h\"",
+                "\"1d\"",
+                "longer than they are kept",
+            ),
             ("[prices]\nclips = 1", "clips", "unknown key 'clips'"),
             ("[prices]\nclip = -1", "-1", "not a plain decimal"),
             (

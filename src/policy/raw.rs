@@ -13,7 +13,7 @@ use super::address::{Listen, MountPath, WebUrl};
 use super::bounds::SampleType;
 use super::either::WordOrTable;
 use super::text::{ApiName, Instant, KeyHash, Name, PassThrough, Size, Span};
-use super::{Decision, Dimension, OnBreach, Rate, SecretSource, Unclassified, Unpredictable};
+use super::{Decision, Dimension, OnBreach, Rate, Role, SecretSource, Unclassified, Unpredictable};
 use crate::cost::{Plan, Prices};
 use crate::planet::{Deployment, UpstreamKind};
 use crate::units::{Amount, Percent, Unit};
@@ -23,6 +23,8 @@ use crate::units::{Amount, Percent, Unit};
 pub(super) struct RawPolicy {
     #[serde(default)]
     pub(super) server: RawServer,
+    #[serde(default)]
+    pub(super) admin: RawAdmin,
     #[serde(default)]
     pub(super) store: RawStore,
     #[serde(default)]
@@ -77,9 +79,25 @@ pub(super) struct RawLimits {
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct RawAdmin {
+    #[serde(default)]
+    pub(super) tokens: Vec<RawAdminToken>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAdminToken {
+    pub(super) name: Name,
+    pub(super) sha256: KeyHash,
+    pub(super) role: Role,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct RawStore {
     pub(super) url: Option<WordOrTable<String, SecretSource>>,
     pub(super) journal: Option<PathBuf>,
+    pub(super) keep: Option<Span>,
 }
 
 #[derive(Deserialize)]

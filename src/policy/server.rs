@@ -15,6 +15,8 @@ use crate::units::ByteCount;
 
 const DEFAULT_PORT: u16 = 8080;
 const DEFAULT_ADMIN_PORT: u16 = 8081;
+/// The journal is rolled up by day.
+const SHORTEST_KEEP: Duration = Duration::from_hours(24);
 const DEFAULT_STORE: &str = "sqlite:quota-guard.db";
 const DEFAULT_JOURNAL: &str = "quota-guard.replica";
 
@@ -64,6 +66,7 @@ impl Default for Limits {
 pub struct Store {
     books: Books,
     journal: PathBuf,
+    keep: Option<Duration>,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -80,6 +83,11 @@ impl Store {
     /// The file of this guard's own.
     pub fn journal(&self) -> &FilePath {
         &self.journal
+    }
+
+    /// How long requests that have ended are kept one by one; `None`: for ever.
+    pub const fn keep(&self) -> Option<Duration> {
+        self.keep
     }
 }
 
@@ -201,8 +209,16 @@ fn proven_limits(raw: &RawLimits, here: &Path) -> Result<Limits, Fault> {
 }
 
 pub(super) fn store(raw: RawStore) -> Result<Store, Fault> {
-    let RawStore { url, journal } = raw;
+    let RawStore { url, journal, keep } = raw;
     let books = books(url)?;
+    let keep = keep.map(|time| time.0);
+    if keep.is_some_and(|keep| keep < SHORTEST_KEEP) {
+        return Err(Fault::new(
+            Path::to("store").key("keep"),
+            "this is too short to look anything up later",
+            "write a day or more, such as \"400d\", or leave it out to keep everything",
+        ));
+    }
     let journal = journal.unwrap_or_else(|| match &books {
         Books::Sqlite { file } => {
             let mut beside = file.as_os_str().to_owned();
@@ -218,7 +234,11 @@ pub(super) fn store(raw: RawStore) -> Result<Store, Fault> {
             "write the name of a file on a disk of this machine's own, such as \"quota-guard.replica\"",
         ));
     }
-    Ok(Store { books, journal })
+    Ok(Store {
+        books,
+        journal,
+        keep,
+    })
 }
 
 fn books(url: Option<WordOrTable<String, SecretSource>>) -> Result<Books, Fault> {
@@ -308,6 +328,15 @@ mod tests {
             panic!("a PostgreSQL store");
         };
         assert_eq!(url.expose(), "postgres://g:hunter2@db/q");
+    }
+
+    #[test]
+    fn everything_is_kept_unless_the_policy_says_how_long() {
+        assert_eq!(policy("").store().keep(), None);
+        let keep = policy("[store]\nkeep = \"400d\"").store().keep();
+        assert_eq!(keep, Some(Duration::from_hours(24 * 400)));
+        let short = [("[store]\nkeep = \"23h\"", "\"23h\"", "too short")];
+        assert_refused(&short);
     }
 
     #[test]

@@ -30,6 +30,16 @@ impl StoreLock {
     }
 }
 
+/// Whether some guard has the store open now. To find out the lock is tried and let go at once.
+pub(super) fn is_held(store: &Path) -> Result<bool, OpenError> {
+    let there = beside(store).is_ok_and(|path| path.exists());
+    match there.then(|| StoreLock::take(store)) {
+        None | Some(Ok(_)) => Ok(false),
+        Some(Err(OpenError::InUse { .. })) => Ok(true),
+        Some(Err(cause)) => Err(cause),
+    }
+}
+
 /// The lock's own path, the same for every way of naming one store.
 fn beside(store: &Path) -> std::io::Result<PathBuf> {
     let mut real = match store.canonicalize() {

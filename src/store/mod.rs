@@ -8,11 +8,13 @@
 #[cfg(test)]
 mod contract;
 mod desk;
+mod inspect;
 pub mod leased;
 mod lock;
 mod plain;
 pub mod postgres;
 mod queue;
+mod retain;
 mod rows;
 pub mod sqlite;
 mod step;
@@ -20,8 +22,10 @@ mod stored;
 mod tables;
 mod writer;
 
+pub use inspect::{InspectError, Inspection, LifeSeen, OpenRequest, Shelf, inspect};
 pub use leased::{Journal, LeasedBooks};
 pub use postgres::Postgres;
+pub use retain::RolledUp;
 pub use sqlite::Sqlite;
 pub use stored::Stored;
 

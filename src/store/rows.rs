@@ -383,7 +383,7 @@ fn unit(name: &str) -> Result<Unit, LedgerError> {
     Unit::from_str(name).map_err(|()| corrupt("a unit", name))
 }
 
-fn instant(micros: i64) -> Result<UtcTime, LedgerError> {
+pub(super) fn instant(micros: i64) -> Result<UtcTime, LedgerError> {
     UtcTime::from_microsecond(micros).map_err(|_| corrupt("a time", micros))
 }
 

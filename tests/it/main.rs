@@ -1,6 +1,7 @@
 //! The stories that the guard keeps, told over real sockets; a file per story.
 
 mod activations;
+mod admin;
 mod architecture;
 mod bad_input;
 mod batches;

@@ -6,13 +6,18 @@
 mod address;
 mod cells;
 mod context;
+mod inspect;
 mod open;
 mod read;
+mod retain;
 mod session;
 mod tables;
 #[cfg(test)]
 mod tests;
 mod write;
+
+pub use inspect::inspect;
+pub use retain::roll_up;
 
 use async_trait::async_trait;
 use sqlx::PgPool;

@@ -23,7 +23,7 @@ const LOCKS: i32 = 0x5147_7264;
 
 /// The tables of the first version, by which a schema is known to be ours.
 const FIRST_TABLES: [&str; 4] = ["account", "reservation", "entry", "journal"];
-const TABLES: [&str; 8] = [
+pub(super) const TABLES: [&str; 8] = [
     "account",
     "reservation",
     "entry",
@@ -68,7 +68,7 @@ pub(super) async fn open(url: &Secret, replica: ReplicaId) -> Result<Opened, Ope
 }
 
 /// Whether the server is one that books can be kept on at all.
-async fn prove_fit(connection: &mut PgConnection, address: &Address) -> Result<(), OpenError> {
+pub(super) async fn prove_fit(connection: &mut PgConnection, address: &Address) -> Result<(), OpenError> {
     let found = sqlx::query(
         "SELECT current_setting('server_version_num')::integer / 10000 AS version,
              pg_is_in_recovery() AS standby,
@@ -196,7 +196,7 @@ fn not_migrated(address: &Address, error: MigrateError) -> OpenError {
 }
 
 /// PostgreSQL's code for lacking a right is 42501.
-fn not_opened(address: &Address, cause: sqlx::Error) -> OpenError {
+pub(super) fn not_opened(address: &Address, cause: sqlx::Error) -> OpenError {
     match cause.as_database_error() {
         Some(error) if error.code().as_deref() == Some("42501") => {
             no_right(address, error.message().to_owned())

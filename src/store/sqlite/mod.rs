@@ -3,14 +3,21 @@
 //! What waits is written in one transaction (`flush`). Readers have connections of their own and see what
 //! was committed before.
 
+mod backup;
 mod cells;
 mod context;
 mod flush;
+mod inspect;
 mod open;
 mod read;
+mod retain;
 mod tables;
 #[cfg(test)]
 mod tests;
+
+pub use backup::{Backup, BackupError, backup};
+pub use inspect::inspect;
+pub use retain::roll_up;
 
 use std::path::Path;
 

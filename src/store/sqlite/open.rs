@@ -16,9 +16,9 @@ use crate::store::lock::StoreLock;
 use crate::store::writer::Writer;
 
 /// Marks the file as ours, in its header.
-const APPLICATION_ID: i64 = 0x5147_7264;
+pub(super) const APPLICATION_ID: i64 = 0x5147_7264;
 /// How long a statement waits for somebody who looks into the file with another tool.
-const LOCKED_FOR: Duration = Duration::from_secs(2);
+pub(super) const LOCKED_FOR: Duration = Duration::from_secs(2);
 const READERS: u32 = 4;
 
 pub(super) async fn open(
@@ -42,7 +42,7 @@ pub(super) async fn open(
     Ok((Writer::new(tables, replica), readers))
 }
 
-fn options(path: &Path) -> SqliteConnectOptions {
+pub(super) fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
@@ -83,7 +83,7 @@ fn not_migrated(path: &Path, error: MigrateError) -> OpenError {
 }
 
 /// SQLite's own word for a file that is no database is its result code 26.
-fn not_ours(path: &Path, cause: sqlx::Error) -> OpenError {
+pub(super) fn not_ours(path: &Path, cause: sqlx::Error) -> OpenError {
     let code = cause
         .as_database_error()
         .and_then(sqlx::error::DatabaseError::code);
@@ -93,7 +93,7 @@ fn not_ours(path: &Path, cause: sqlx::Error) -> OpenError {
     unreachable(path, cause)
 }
 
-fn somebody_elses(path: &Path) -> OpenError {
+pub(super) fn somebody_elses(path: &Path) -> OpenError {
     OpenError::NotOurs {
         place: path.display().to_string(),
         instead: "another file",

@@ -8,6 +8,7 @@ mod failing;
 mod opening;
 mod proxy;
 mod racing;
+mod retaining;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,10 +1,12 @@
 //! What is SQLite's own: the file, its lock, crashes, failing writes, callers that go away.
 
 mod agrees;
+mod backing_up;
 mod crash;
 mod failing;
 mod migrating;
 mod opening;
+mod retaining;
 
 use std::path::PathBuf;
 use std::sync::Arc;
