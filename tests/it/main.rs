@@ -5,6 +5,8 @@ mod bad_input;
 mod callers;
 mod caps;
 mod config;
+mod crowd;
+mod fleet;
 mod harness;
 mod login;
 mod operators;
