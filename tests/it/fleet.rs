@@ -49,7 +49,7 @@ pub(crate) fn store_on(mut server: Url) -> Url {
 }
 
 /// A budget of PU for the organisation, with this cap.
-pub(crate) fn cap(pu: &str) -> String {
+pub(crate) fn cap(pu: u64) -> String {
     format!("[[budgets]]\nname = \"org-pu\"\nunit = \"pu\"\nlimit = {pu}\nwindow = \"year\"\n")
 }
 
