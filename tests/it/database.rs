@@ -115,7 +115,7 @@ fn programs() -> PathBuf {
         .join("bin")
 }
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     let id = Command::new("id").arg("-u").output().expect("id");
     id.stdout.trim_ascii() == b"0"
 }

@@ -7,6 +7,7 @@ mod caps;
 mod config;
 mod crowd;
 mod database;
+mod disk;
 mod fleet;
 mod harness;
 mod login;
