@@ -179,6 +179,7 @@ impl<'a> BreachDocument<'a> {
             needed,
             remaining,
             limit,
+            elsewhere: _,
         } = breach;
         Self {
             budget: &account.budget,
@@ -240,6 +241,7 @@ mod tests {
             needed: amount("5321"),
             remaining: amount("120.5"),
             limit: amount("50000"),
+            elsewhere: Amount::ZERO,
         };
         let estimate = Amounts::of(Unit::Pu, amount("5321"));
         let refusal = Refusal::over_budget(estimate, vec![breach], StatusCode::FORBIDDEN, &[]);
@@ -276,6 +278,7 @@ mod tests {
             needed: amount("2"),
             remaining: amount("1"),
             limit: amount("1"),
+            elsewhere: Amount::ZERO,
         };
         let refuse =
             |status| Refusal::over_budget(Amounts::default(), vec![breach.clone()], status, &[]);

@@ -243,6 +243,7 @@ fn holding(
         fingerprint: turn.map(Turn::fingerprint),
         predicted: predicted.totals.clone(),
         claims: claims.clone(),
+        certain: true,
     })
 }
 

@@ -292,6 +292,7 @@ mod tests {
             needed: amount("5321"),
             remaining: amount("120.5"),
             limit: amount("50000"),
+            elsewhere: Amount::ZERO,
         }
     }
 

@@ -89,6 +89,7 @@ fn shortage(claim: &Claim, left: Option<Amount>) -> Option<Breach> {
         needed: claim.amount,
         remaining,
         limit,
+        elsewhere: Amount::ZERO,
     })
 }
 

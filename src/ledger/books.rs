@@ -256,7 +256,10 @@ impl Record {
         proven: bool,
         now: UtcTime,
     ) -> Self {
-        let of_team = account.partition.split(',').find_map(|part| part.strip_prefix("team="));
+        let of_team = account
+            .partition
+            .split(',')
+            .find_map(|part| part.strip_prefix("team="));
         let why = if proven {
             "a guard stopped; its journal shows that no more than this was spent of its lease, in small \
              requests that it had not reported"
@@ -300,7 +303,10 @@ impl Evidence {
     pub fn of_the_guard_itself(outcome: &Outcome) -> Option<Self> {
         let amounts = match outcome {
             Outcome::Settled(charge) => charge.amounts.clone(),
-            Outcome::Voided => Unit::ALL.map(|unit| (unit, Amount::ZERO)).into_iter().collect(),
+            Outcome::Voided => Unit::ALL
+                .map(|unit| (unit, Amount::ZERO))
+                .into_iter()
+                .collect(),
             Outcome::Unknown { .. } => return None,
         };
         Some(Self {

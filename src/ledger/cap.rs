@@ -64,7 +64,11 @@ mod tests {
     fn each_change_is_a_sentence_and_no_change_is_none() {
         let before = [cap("org", Some(50)), cap("team", Some(9)), cap("old", None)];
         assert_eq!(changes(&before, &before), [""; 0]);
-        let after = [cap("org", Some(40)), cap("crew", Some(9)), cap("new", Some(1))];
+        let after = [
+            cap("org", Some(40)),
+            cap("crew", Some(9)),
+            cap("new", Some(1)),
+        ];
         let said = changes(&before, &after);
         assert_eq!(said.len(), 5, "{said:#?}");
         assert_eq!(said[0], "budget org (pu): the limit is 40, it was 50");

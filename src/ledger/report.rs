@@ -98,7 +98,11 @@ impl Report {
                 };
                 let sum = sums
                     .entry(AccountKey::from(&claim.account))
-                    .or_insert(Spent { claim, taken: Amount::ZERO, charged: Amount::ZERO });
+                    .or_insert(Spent {
+                        claim,
+                        taken: Amount::ZERO,
+                        charged: Amount::ZERO,
+                    });
                 let add = |sum: Amount, more| {
                     sum.checked_add(more).ok_or_else(|| LedgerError::Overflow {
                         budget: Arc::clone(&claim.account.budget),

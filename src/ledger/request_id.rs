@@ -40,7 +40,9 @@ impl RequestId {
         let name = format!("{epoch}\n{budget}\n{partition}\n{unit}\n{starts_at}");
         let digest = Sha256::digest(name);
         let mut tail = [0; 10];
-        tail.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+        tail.iter_mut()
+            .zip(digest)
+            .for_each(|(to, from)| *to = from);
         Self::new(began_at, tail)
     }
 

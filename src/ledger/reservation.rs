@@ -152,6 +152,7 @@ mod tests {
             fingerprint: None,
             predicted: Amounts::of(Unit::Pu, Amount::ONE),
             claims: vec![claim],
+            certain: true,
         }
     }
 

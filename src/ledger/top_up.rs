@@ -73,10 +73,26 @@ impl TopUp {
 
     /// The order as a sentence for the record.
     pub fn event(&self) -> String {
-        let Self { budget, partition, unit, amount, reason, .. } = self;
-        let of = if partition.is_empty() { String::new() } else { format!(" ({partition})") };
-        let until = self.expires_at.map_or_else(String::new, |end| format!(" until {end}"));
-        format!("topped up {budget}{of} by {amount} {}{until}: {reason}", unit.label())
+        let Self {
+            budget,
+            partition,
+            unit,
+            amount,
+            reason,
+            ..
+        } = self;
+        let of = if partition.is_empty() {
+            String::new()
+        } else {
+            format!(" ({partition})")
+        };
+        let until = self
+            .expires_at
+            .map_or_else(String::new, |end| format!(" until {end}"));
+        format!(
+            "topped up {budget}{of} by {amount} {}{until}: {reason}",
+            unit.label()
+        )
     }
 
     pub fn is_for(&self, account: &Account) -> bool {
@@ -175,7 +191,10 @@ mod tests {
             let whole = |top_up: &TopUp| top_up.drawn.whole_floor().unsigned_abs();
             seen.push(all.iter().map(whole).collect());
             let sum: u64 = draws.values().map(|d| d.whole_floor().unsigned_abs()).sum();
-            assert_eq!(sum, seen.last().map_or(0, |all: &Vec<u64>| all.iter().sum()));
+            assert_eq!(
+                sum,
+                seen.last().map_or(0, |all: &Vec<u64>| all.iter().sum())
+            );
         }
         seen
     }
@@ -188,10 +207,19 @@ mod tests {
             top_up(3, 20, Some("2026-12-01T00:00:00Z")),
         ];
         let now = "2026-11-22T00:00:00Z";
-        let seen = steps(&mut all, &[(10, now), (60, now), (1000, now), (45, now), (0, now)]);
+        let seen = steps(
+            &mut all,
+            &[(10, now), (60, now), (1000, now), (45, now), (0, now)],
+        );
         assert_eq!(
             seen,
-            [vec![0, 0, 10], vec![10, 30, 20], vec![100, 30, 20], vec![0, 25, 20], vec![0, 0, 0]]
+            [
+                vec![0, 0, 10],
+                vec![10, 30, 20],
+                vec![100, 30, 20],
+                vec![0, 25, 20],
+                vec![0, 0, 0]
+            ]
         );
     }
 

@@ -161,6 +161,7 @@ async fn after_a_crash_the_books_remember() {
         fingerprint: Some(order()),
         predicted: Amounts::default(),
         claims: Vec::new(),
+        certain: true,
     };
     ledger.reserve(&new, clock.now()).await.unwrap();
     let why = "the guard stopped".to_owned();

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use super::lease::Lease;
 use super::{LEASE_LIFE, LeaseBook, MOST_LEASES, MOST_WAITING, Place, Request};
-use crate::ledger::{
-    AccountKey, LedgerError, NewReservation, Outcome, RequestId, Standing, State,
-};
+use crate::ledger::{AccountKey, LedgerError, NewReservation, Outcome, RequestId, Standing, State};
 use crate::policy::Claim;
 use crate::units::{Amount, UtcTime};
 
@@ -23,7 +21,8 @@ impl LeaseBook {
         let places = self.places_of(&new.claims)?;
         let good = self.is_good(now) && self.requests.len() < MOST_WAITING;
         let fits = places.iter().zip(&new.claims).all(|(place, claim)| {
-            self.lease(*place).is_some_and(|lease| lease.admits(claim.amount))
+            self.lease(*place)
+                .is_some_and(|lease| lease.admits(claim.amount))
         });
         if !(good && fits) {
             return None;
@@ -35,7 +34,8 @@ impl LeaseBook {
         }
         let standings = self.standings(&new.claims, &places);
         let record = new.held(now);
-        self.requests.insert(new.request, Request { record, places });
+        self.requests
+            .insert(new.request, Request { record, places });
         Some(standings)
     }
 

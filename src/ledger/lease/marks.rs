@@ -43,7 +43,11 @@ impl LeaseBook {
 
     /// Every mark that counts now: what the journal must still say after it was written anew.
     pub fn marks(&self) -> Marks {
-        let marked = self.leases.iter().flatten().filter(|lease| !lease.mark.is_zero());
+        let marked = self
+            .leases
+            .iter()
+            .flatten()
+            .filter(|lease| !lease.mark.is_zero());
         marked
             .map(|lease| (AccountKey::from(&lease.account), lease.mark))
             .collect()

@@ -109,7 +109,10 @@ impl LeaseBook {
     /// Requests admitted here that have not ended.
     pub fn under_way(&self) -> impl Iterator<Item = &Record> {
         let open = |known: &&Request| known.record.state == super::State::Held;
-        self.requests.values().filter(open).map(|known| &known.record)
+        self.requests
+            .values()
+            .filter(open)
+            .map(|known| &known.record)
     }
 
     fn lease(&self, place: Place) -> Option<&Lease> {

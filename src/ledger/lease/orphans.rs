@@ -6,9 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::{LeaseBook, Request};
-use crate::ledger::{
-    AccountKey, Epoch, Evidence, Outcome, Record, RequestId, State,
-};
+use crate::ledger::{AccountKey, Epoch, Evidence, Outcome, Record, RequestId, State};
 use crate::units::{Amount, Amounts, UtcTime};
 
 /// Requests of a life that is over, and what they spent of its leases.
@@ -25,7 +23,11 @@ impl LeaseBook {
     /// Begins anew as `epoch`. `taken` is the last report of the old life that the books have taken: the
     /// answer to it may have been lost.
     pub fn begin_anew(&mut self, epoch: Epoch, taken: u64, now: UtcTime) -> Orphans {
-        if self.report.as_ref().is_some_and(|report| report.number <= taken) {
+        if self
+            .report
+            .as_ref()
+            .is_some_and(|report| report.number <= taken)
+        {
             self.acknowledge(taken, &[]);
         }
         let old = std::mem::replace(self, Self::new(epoch, now));
@@ -42,7 +44,9 @@ impl Orphans {
             charged: BTreeMap::new(),
         };
         for lease in book.leases.iter().flatten() {
-            orphans.charged.insert(AccountKey::from(&lease.account), Amount::ZERO);
+            orphans
+                .charged
+                .insert(AccountKey::from(&lease.account), Amount::ZERO);
         }
         for (request, Request { record, .. }) in book.requests {
             if record.state == State::Held {
@@ -71,7 +75,10 @@ impl Orphans {
                 by: "guard".into(),
                 why: "the guard that had the lease has answered".into(),
             };
-            (RequestId::of_lease(self.epoch, self.began_at, key), evidence)
+            (
+                RequestId::of_lease(self.epoch, self.began_at, key),
+                evidence,
+            )
         };
         let all = || self.charged.iter().map(evidence).collect();
         self.under_way.is_empty().then(all)
@@ -81,7 +88,10 @@ impl Orphans {
     fn count(&mut self, record: &Record) {
         for claim in &record.claims {
             let charged = record.state.charged(claim).unwrap_or(claim.amount);
-            let sum = self.charged.entry(AccountKey::from(&claim.account)).or_default();
+            let sum = self
+                .charged
+                .entry(AccountKey::from(&claim.account))
+                .or_default();
             *sum = sum.saturating_add(charged);
         }
     }

@@ -57,7 +57,10 @@ impl LeaseBook {
         for record in &report.ended {
             self.forget(record);
         }
-        let retry_at = self.planned_at.saturating_add(PAUSE).unwrap_or(UtcTime::MAX);
+        let retry_at = self
+            .planned_at
+            .saturating_add(PAUSE)
+            .unwrap_or(UtcTime::MAX);
         for (want, leased) in report.wants.iter().zip(answer) {
             let place = self.places.get(&AccountKey::from(&leased.account)).copied();
             if let Some(lease) = place.and_then(|place| self.lease_mut(place)) {
@@ -69,7 +72,11 @@ impl LeaseBook {
 
     fn plan(&mut self, now: UtcTime) -> Option<Report> {
         let elapsed = now.duration_since(self.planned_at);
-        let elapsed = if elapsed.is_negative() { Duration::ZERO } else { elapsed.unsigned_abs() };
+        let elapsed = if elapsed.is_negative() {
+            Duration::ZERO
+        } else {
+            elapsed.unsigned_abs()
+        };
         self.planned_at = now;
         let (ended, leaving) = self.take_ended();
         let mut wants = Vec::new();
@@ -132,7 +139,11 @@ impl Lease {
     fn want(&mut self, leaving: Option<Amount>, now: UtcTime) -> Option<Want> {
         let gone = leaving.unwrap_or_default();
         let staying = self.taken().minus(gone);
-        let ready = if self.recalled { Amount::ZERO } else { self.demand.over(READY) };
+        let ready = if self.recalled {
+            Amount::ZERO
+        } else {
+            self.demand.over(READY)
+        };
         let left = self.unspent();
         let short = left < ready.part_floor(2) && now >= self.retry_at;
         let plenty = left.part_floor(2) > ready || (self.recalled && !left.is_zero());

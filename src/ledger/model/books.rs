@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::lives::{Life, Slice};
 use crate::ledger::{
     AccountKey, Balance, Breach, Cap, Draws, Entry, EntryKind, Epoch, Event, Evidence, LedgerError,
-    NewReservation, NewTopUp, Outcome, Record, ReplicaId, RequestId, Reserved, Standing, State, TopUp,
-    changes, left, redraw,
+    NewReservation, NewTopUp, Outcome, Record, ReplicaId, RequestId, Reserved, Standing, State,
+    TopUp, changes, left, redraw,
 };
 use crate::policy::{Account, Claim};
 use crate::units::{Amount, UtcTime};
@@ -113,7 +113,12 @@ impl Books {
                 Outcome::Unknown { .. } => EntryKind::Unknown,
             };
             self.holders.remove(&request);
-            self.enter(Some(me), record.entering(outcome.state(), now), &[kind], now)?;
+            self.enter(
+                Some(me),
+                record.entering(outcome.state(), now),
+                &[kind],
+                now,
+            )?;
         }
         self.standings(me, &claims, now)
     }
@@ -226,7 +231,11 @@ impl Books {
         };
         let draws = self.draws.entry(key).or_default();
         let before = drawn(draws);
-        let mut own: Vec<_> = self.top_ups.iter_mut().filter(|top| top.is_for(&account)).collect();
+        let mut own: Vec<_> = self
+            .top_ups
+            .iter_mut()
+            .filter(|top| top.is_for(&account))
+            .collect();
         redraw(&mut own, draws, used.minus(limit), now);
         let after = drawn(draws);
         for (kind, amount) in [
@@ -310,7 +319,10 @@ impl Books {
 
     /// The limit with all that top-ups allow beyond it.
     fn most(&self, limit: Amount, balance: &Balance, now: UtcTime) -> Amount {
-        let own = self.top_ups.iter().filter(|top| top.is_for(&balance.account));
+        let own = self
+            .top_ups
+            .iter()
+            .filter(|top| top.is_for(&balance.account));
         limit
             .saturating_add(balance.drawn)
             .saturating_add(left(own, now))

@@ -72,7 +72,11 @@ impl Books {
             let own = proof.filter(|proof| proof.epoch == epoch);
             in_doubt += self.bury(epoch, own.map(|proof| &proof.marks), now)?;
         }
-        let last = self.lives.keys().next_back().map_or(0, |last| last.number());
+        let last = self
+            .lives
+            .keys()
+            .next_back()
+            .map_or(0, |last| last.number());
         let epoch = Epoch::from_number(last + 1);
         let life = Life {
             replica,
@@ -99,9 +103,10 @@ impl Books {
         silent_since: UtcTime,
         now: UtcTime,
     ) -> Result<Vec<ReplicaId>, LedgerError> {
-        let silent = self.lives.iter().filter(|(epoch, life)| {
-            **epoch != me && !life.over && life.seen_at < silent_since
-        });
+        let silent = self
+            .lives
+            .iter()
+            .filter(|(epoch, life)| **epoch != me && !life.over && life.seen_at < silent_since);
         let silent: Vec<_> = silent.map(|(epoch, life)| (*epoch, life.replica)).collect();
         for (epoch, replica) in &silent {
             self.bury(*epoch, None, now)?;
@@ -128,7 +133,9 @@ impl Books {
             in_doubt += 1;
         }
         let leases = self.slices.iter().filter(|((of, _), _)| *of == epoch);
-        let leases: Vec<_> = leases.map(|((_, key), slice)| (key.clone(), slice.clone())).collect();
+        let leases: Vec<_> = leases
+            .map(|((_, key), slice)| (key.clone(), slice.clone()))
+            .collect();
         for (key, slice) in leases {
             let spent = |marks: &BTreeMap<AccountKey, Amount>| {
                 let mark = marks.get(&key).copied().unwrap_or_default();
@@ -176,7 +183,9 @@ impl Books {
             return Ok(());
         };
         let leases = self.slices.iter().filter(|((of, _), _)| *of == proof.epoch);
-        let spent: Vec<_> = leases.map(|((_, key), slice)| (key.clone(), slice.spent)).collect();
+        let spent: Vec<_> = leases
+            .map(|((_, key), slice)| (key.clone(), slice.spent))
+            .collect();
         for (key, spent) in spent {
             let request = RequestId::of_lease(proof.epoch, began_at, &key);
             let mark = proof.marks.get(&key).copied().unwrap_or_default();
@@ -220,7 +229,11 @@ impl Books {
             self.take(me, &AccountKey::from(&claim.account), claim.amount)?;
         }
         for record in &report.ended {
-            if self.records.insert(record.request, record.clone()).is_some() {
+            if self
+                .records
+                .insert(record.request, record.clone())
+                .is_some()
+            {
                 return Err(LedgerError::Reused(record.request));
             }
         }
@@ -262,7 +275,10 @@ impl Books {
             Some(())
         });
         taken.ok_or_else(|| LedgerError::Corrupt {
-            what: format!("more was spent of a lease of budget {} than it held", key.budget),
+            what: format!(
+                "more was spent of a lease of budget {} than it held",
+                key.budget
+            ),
         })
     }
 
@@ -289,8 +305,14 @@ impl Books {
         if slice.amount.is_zero() {
             self.slices.remove(&place);
         }
-        self.write(Line::of_lease(&want.account, EntryKind::Lease, more, limit), now)?;
-        self.write(Line::of_lease(&want.account, EntryKind::Return, back, limit), now)
+        self.write(
+            Line::of_lease(&want.account, EntryKind::Lease, more, limit),
+            now,
+        )?;
+        self.write(
+            Line::of_lease(&want.account, EntryKind::Return, back, limit),
+            now,
+        )
     }
 
     /// Half of what is left, shared between all that live; nothing for a while after a recall.
@@ -337,6 +359,8 @@ impl Books {
         let others = self.slices.iter().filter(|((epoch, leased), slice)| {
             *epoch != me && *leased == key && slice.recall != Recall::Answered
         });
-        others.fold(Amount::ZERO, |sum, (_, slice)| sum.saturating_add(slice.amount))
+        others.fold(Amount::ZERO, |sum, (_, slice)| {
+            sum.saturating_add(slice.amount)
+        })
     }
 }

@@ -14,8 +14,8 @@ use async_trait::async_trait;
 use self::books::Books;
 use super::{
     Balance, Begun, Cap, Entry, Epoch, Event, Evidence, Fingerprint, Leased, Ledger, LedgerError,
-    NewReservation, NewTopUp, Outcome, Proof, Record, ReplicaId, Report, RequestId, Reserved, Standing,
-    State, TopUp,
+    NewReservation, NewTopUp, Outcome, Proof, Record, ReplicaId, Report, RequestId, Reserved,
+    Standing, State, TopUp,
 };
 use crate::policy::Account;
 use crate::units::UtcTime;
@@ -196,12 +196,18 @@ impl Ledger for Model {
 
     async fn entries(&self, after: u64, limit: u32) -> Result<Vec<Entry>, LedgerError> {
         let books = self.books();
-        Ok(page(books.entries.iter().filter(|entry| entry.sequence > after), limit))
+        Ok(page(
+            books.entries.iter().filter(|entry| entry.sequence > after),
+            limit,
+        ))
     }
 
     async fn events(&self, after: u64, limit: u32) -> Result<Vec<Event>, LedgerError> {
         let books = self.books();
-        Ok(page(books.events.iter().filter(|event| event.sequence > after), limit))
+        Ok(page(
+            books.events.iter().filter(|event| event.sequence > after),
+            limit,
+        ))
     }
 
     async fn record(&self, request: RequestId) -> Result<Option<Record>, LedgerError> {

@@ -20,6 +20,7 @@ pub(in crate::store) async fn exactly_the_cap_is_granted(books: Books) {
         needed: Amount::from_micros(1).unwrap(),
         remaining: Amount::ZERO,
         limit: units(50),
+        elsewhere: Amount::ZERO,
     };
     assert_eq!(answer, Reserved::Full(vec![breach]));
 }

@@ -81,6 +81,7 @@ pub(in crate::store) fn request(number: u64, claims: Vec<Claim>) -> NewReservati
             .map(|claim| (claim.account.unit, claim.amount))
             .collect(),
         claims,
+        certain: false,
     }
 }
 
@@ -162,6 +163,8 @@ pub(in crate::store) fn columns_of(balance: &Balance) -> [i64; 4] {
         overrun,
         unknown,
         held,
+        leased: _,
+        drawn: _,
     } = balance;
     [settled, overrun, unknown, held].map(|amount| amount.whole_floor())
 }

@@ -193,6 +193,7 @@ impl Desk {
             needed: claim.amount,
             remaining: balance.remaining(limit),
             limit,
+            elsewhere: Amount::ZERO,
         }))
     }
 

@@ -104,6 +104,55 @@ impl Sqlite {
 
 #[async_trait]
 impl Ledger for Sqlite {
+    async fn begin(
+        &self,
+        _p: Option<&crate::ledger::Proof>,
+        _now: UtcTime,
+    ) -> Result<crate::ledger::Begun, LedgerError> {
+        panic!()
+    }
+    async fn leave(&self, _now: UtcTime) -> Result<(), LedgerError> {
+        panic!()
+    }
+    async fn give_up(
+        &self,
+        _s: UtcTime,
+        _now: UtcTime,
+    ) -> Result<Vec<crate::ledger::ReplicaId>, LedgerError> {
+        panic!()
+    }
+    async fn report(
+        &self,
+        _r: &crate::ledger::Report,
+        _now: UtcTime,
+    ) -> Result<Vec<crate::ledger::Leased>, LedgerError> {
+        panic!()
+    }
+    async fn recall(&self, _a: &[Account], _now: UtcTime) -> Result<(), LedgerError> {
+        panic!()
+    }
+    async fn top_up(
+        &self,
+        _n: &crate::ledger::NewTopUp,
+        _now: UtcTime,
+    ) -> Result<crate::ledger::TopUp, LedgerError> {
+        panic!()
+    }
+    async fn top_ups(&self) -> Result<Vec<crate::ledger::TopUp>, LedgerError> {
+        panic!()
+    }
+    async fn publish(&self, _c: &[crate::ledger::Cap], _now: UtcTime) -> Result<(), LedgerError> {
+        panic!()
+    }
+    async fn published(
+        &self,
+    ) -> Result<Vec<(crate::ledger::ReplicaId, crate::ledger::Cap)>, LedgerError> {
+        panic!()
+    }
+    async fn events(&self, _a: u64, _l: u32) -> Result<Vec<crate::ledger::Event>, LedgerError> {
+        panic!()
+    }
+
     async fn reserve(&self, new: &NewReservation, now: UtcTime) -> Result<Reserved, LedgerError> {
         let new = Box::new(new.clone());
         self.ask(|reply| Step::Reserve { new, now, reply }).await

@@ -48,6 +48,8 @@ pub(super) fn balance(row: &SqliteRow) -> Result<Balance, LedgerError> {
         overrun: amount(column(row, "overrun")?)?,
         unknown: amount(column(row, "unknown")?)?,
         held: amount(column(row, "held")?)?,
+        leased: Amount::ZERO,
+        drawn: Amount::ZERO,
     })
 }
 
@@ -58,7 +60,7 @@ pub(super) fn entry(row: &SqliteRow) -> Result<Entry, LedgerError> {
     Ok(Entry {
         sequence: u64::try_from(sequence).map_err(|_| corrupt("a sequence number", sequence))?,
         at: instant(column(row, "at")?)?,
-        request: request(column(row, "reservation")?)?,
+        request: Some(request(column(row, "reservation")?)?),
         account: account(row)?,
         kind: known.ok_or_else(|| corrupt("a kind of entry", kind))?,
         reserved: amount(column(row, "reserved")?)?,
