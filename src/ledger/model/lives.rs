@@ -176,7 +176,8 @@ impl Books {
         self.write(Line::of_lease(&account, EntryKind::Return, rest, None), now)
     }
 
-    /// What the journal of a life that was given up shows: no more than that was spent.
+    /// What the journal of a life that was given up shows: no more than that can have been spent. How much
+    /// of that was spent stays in doubt.
     fn clear_up(&mut self, proof: &Proof, now: UtcTime) -> Result<(), LedgerError> {
         let over = self.lives.get(&proof.epoch).filter(|life| life.over);
         let Some(began_at) = over.map(|life| life.began_at) else {
@@ -191,12 +192,43 @@ impl Books {
             let mark = proof.marks.get(&key).copied().unwrap_or_default();
             self.slices.remove(&(proof.epoch, key));
             let doubted = self.records.get(&request).filter(|r| r.is_unknown());
-            if let Some(claim) = doubted.and_then(|record| record.claims.first().cloned()) {
-                let evidence = Evidence::of_journal(&claim, mark.minus(spent));
-                self.reconcile(proof.epoch, request, &evidence, now)?;
+            if let Some(record) = doubted.cloned() {
+                self.lessen(proof.epoch, record, mark.minus(spent), now)?;
             }
         }
         Ok(())
+    }
+
+    /// Leaves no more than `most` of a lost lease in doubt.
+    fn lessen(
+        &mut self,
+        me: Epoch,
+        record: Record,
+        most: Amount,
+        now: UtcTime,
+    ) -> Result<(), LedgerError> {
+        let Some(claim) = record.claims.first().cloned() else {
+            return Ok(());
+        };
+        let (request, unspent) = (record.request, claim.amount.minus(most));
+        let evidence = Evidence::of_journal(&claim.account);
+        if most.is_zero() {
+            return self.reconcile(me, request, &evidence, now).map(drop);
+        }
+        if unspent.is_zero() {
+            return Ok(());
+        }
+        self.records.insert(request, record.lessened(most));
+        let line = Line {
+            request: Some(request),
+            account: &claim.account,
+            kind: EntryKind::Reconcile,
+            reserved: unspent,
+            charged: Amount::ZERO,
+            note: State::Reconciled(evidence).note(),
+            limit: self.limit(me, &claim),
+        };
+        self.write(line, now)
     }
 
     pub(super) fn report(
