@@ -314,9 +314,10 @@ impl Evidence {
     }
 
     /// What a guard says of a request that was given up while it was silent, now that it has ended there
-    /// after all. `None` when the guard does not know either.
+    /// after all. `None` when the guard does not know either: a prediction is no evidence.
     pub fn of_the_guard_itself(outcome: &Outcome) -> Option<Self> {
         let amounts = match outcome {
+            Outcome::Settled(charge) if charge.source == ChargeSource::Predicted => return None,
             Outcome::Settled(charge) => charge.amounts.clone(),
             Outcome::Voided => Unit::ALL
                 .map(|unit| (unit, Amount::ZERO))
