@@ -86,7 +86,7 @@ impl LeaseBook {
         }
         for (place, claim) in places.iter().zip(claims) {
             if let Some(lease) = self.lease_mut(*place) {
-                lease.limit = claim.limit.filter(|_| claim.enforced);
+                lease.bind(claim.limit.filter(|_| claim.enforced));
                 lease.demand.ask(claim.amount);
             }
         }
@@ -101,7 +101,7 @@ impl LeaseBook {
         if self.places.len() >= MOST_LEASES {
             return None;
         }
-        let lease = Some(Lease::watching(claim.account.clone()));
+        let lease = Some(Lease::watching(claim));
         let place = match self.vacant.pop() {
             Some(place) => {
                 *self.leases.get_mut(place)? = lease;
