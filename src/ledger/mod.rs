@@ -48,6 +48,7 @@ pub trait Ledger: Send + Sync {
     /// whatever was held, and of each lease as much as the journal's `proof` does not show to be unspent.
     ///
     /// Books that have not seen what the proof says they have taken are refused
+    /// Repeated with the same proof it begins another life, and is answered the same of the one before.
     /// ([`LedgerError::Restored`]).
     async fn begin(&self, proof: Option<&Proof>, now: UtcTime) -> Result<Begun, LedgerError>;
 

@@ -22,8 +22,8 @@ pub struct Orphans {
 }
 
 impl LeaseBook {
-    /// Begins anew as `epoch`. `taken` is the last report of the old life that the books have taken: the
-    /// answer to it may have been lost.
+    /// Begins anew as `epoch`, which the books have begun with the [`proof`](Self::proof) of this life.
+    /// `taken` is its last report that they have taken: the answer may have been lost.
     pub fn begin_anew(&mut self, epoch: Epoch, taken: u64, now: UtcTime) -> Orphans {
         if self
             .report

@@ -63,7 +63,10 @@ impl Books {
             seen.then_some(()).ok_or(LedgerError::Restored)?;
             self.clear_up(proof, now)?;
         }
-        let earlier = self.lives.values().rfind(|life| life.replica == replica);
+        let earlier = match proof {
+            Some(proof) => self.lives.get(&proof.epoch),
+            None => self.lives.values().rfind(|life| life.replica == replica),
+        };
         let reported = earlier.map_or(0, |life| life.reported);
         let unclosed = self.lives.iter().filter(|(_, life)| life.is_of(replica));
         let unclosed: Vec<Epoch> = unclosed.map(|(epoch, _)| *epoch).collect();
