@@ -241,6 +241,9 @@ impl Books {
         now: UtcTime,
     ) -> Result<Vec<Leased>, LedgerError> {
         let life = self.lives.get_mut(&me).ok_or(LedgerError::Fenced)?;
+        if report.number > life.reported.saturating_add(1) {
+            return Err(LedgerError::Restored);
+        }
         life.seen_at = now;
         if report.number > life.reported {
             life.reported = report.number;
