@@ -44,7 +44,8 @@ pub struct Leased {
     pub amount: Amount,
     /// What is left for everybody besides the leases; `None` without a limit.
     pub remaining: Option<Amount>,
-    /// Somebody needs the rest: give it back with the next report.
+    /// Somebody needs the rest, or the account is used beyond its limit, and admits nothing: give it back
+    /// with the next report.
     pub recalled: bool,
 }
 

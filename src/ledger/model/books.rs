@@ -318,7 +318,7 @@ impl Books {
     }
 
     /// The limit with all that top-ups allow beyond it.
-    fn most(&self, limit: Amount, balance: &Balance, now: UtcTime) -> Amount {
+    pub(super) fn most(&self, limit: Amount, balance: &Balance, now: UtcTime) -> Amount {
         let own = self
             .top_ups
             .iter()

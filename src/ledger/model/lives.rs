@@ -372,11 +372,13 @@ impl Books {
         let slice = self.slices.get(&(me, AccountKey::from(&want.account)));
         let balance = self.balance(&want.account)?;
         let limit = self.limit(me, &want.claim());
+        let used = balance.used().ok_or_else(|| overflow(&want.account))?;
+        let beyond = limit.is_some_and(|limit| used > self.most(limit, &balance, now));
         Ok(Leased {
             account: want.account.clone(),
             amount: slice.map_or(Amount::ZERO, |slice| slice.amount),
             remaining: limit.map(|limit| self.remaining(limit, &balance, now)),
-            recalled: slice.is_some_and(|slice| slice.recall == Recall::Asked),
+            recalled: slice.is_some_and(|slice| beyond || slice.recall == Recall::Asked),
         })
     }
 
