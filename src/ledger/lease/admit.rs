@@ -67,10 +67,10 @@ impl LeaseBook {
         Some(Ok(self.standings(&record.claims, places)))
     }
 
-    /// Whether the books have been heard of lately enough.
+    /// Whether the books have been heard of lately enough. A clock that was set back proves no more than
+    /// one that was set forward.
     fn is_good(&self, now: UtcTime) -> bool {
-        let silence = now.duration_since(self.heard_at);
-        silence.is_negative() || silence.unsigned_abs() < LEASE_LIFE
+        now.duration_since(self.heard_at).unsigned_abs() < LEASE_LIFE
     }
 
     /// The leases of these claims, made if they are not there yet, with the demand noted. `None` when there
