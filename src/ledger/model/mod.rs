@@ -6,6 +6,8 @@
 
 mod books;
 mod lives;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
