@@ -53,6 +53,16 @@ impl Model {
         }
     }
 
+    /// A copy of the books, to try a step on.
+    #[cfg(test)]
+    pub(super) fn apart(&self) -> Self {
+        Self {
+            books: Arc::new(Mutex::new(self.books().clone())),
+            replica: self.replica,
+            epoch: Mutex::new(self.epoch()),
+        }
+    }
+
     fn books(&self) -> MutexGuard<'_, Books> {
         locked(&self.books)
     }
