@@ -1,16 +1,17 @@
-//! How fast a request gets in and out of the books in SQLite, each step durable, over three nested
-//! budgets. Criterion measures one thing at a time; what matters here is many callers at once, so this
-//! prints its own percentiles: `cargo bench --bench ledger`.
+//! How fast a request gets in and out of the books, each step durable, over three nested budgets: in SQLite,
+//! and in PostgreSQL where `TEST_DATABASE_URL` names a server. Criterion measures one thing at a time; what
+//! matters here is many callers at once, so this prints its own percentiles: `cargo bench --bench ledger`.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use quota_guard::clock::Stopwatch;
+use quota_guard::identity::Secret;
 use quota_guard::ledger::{
-    Charge, ChargeSource, Ledger, NewReservation, Outcome, RequestId, Reserved,
+    Charge, ChargeSource, Ledger, NewReservation, Outcome, ReplicaId, RequestId, Reserved,
 };
 use quota_guard::policy::{Account, Claim};
-use quota_guard::store::Sqlite;
+use quota_guard::store::{Postgres, Sqlite};
 use quota_guard::units::{Amount, Amounts, Span, Unit, UtcTime};
 
 const NOW: UtcTime = UtcTime::UNIX_EPOCH;
@@ -19,12 +20,32 @@ const NOW: UtcTime = UtcTime::UNIX_EPOCH;
 async fn main() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("books.db");
-    let books = Sqlite::open(&path, NOW).await.expect("a new store");
-    let books: Arc<dyn Ledger> = Arc::new(books);
-    crowd(&books, "one caller", 0, 1, 1000).await;
-    crowd(&books, "200 callers without a pause", 1, 200, 100).await;
+    let books = Sqlite::open(&path, replica()).await.expect("a new store");
+    books.begin(None, NOW).await.expect("a new life");
+    println!("SQLite");
+    measure(&(Arc::new(books) as Arc<dyn Ledger>)).await;
+    if let Ok(server) = std::env::var("TEST_DATABASE_URL") {
+        println!("PostgreSQL");
+        let mut server: url::Url = server.parse().expect("a URL");
+        let schema = format!("bench_{}", std::process::id());
+        server.query_pairs_mut().append_pair("schema", &schema);
+        let url = Secret::from_text(server.as_str()).expect("a URL");
+        let books = Postgres::open(&url, replica()).await.expect("a new store");
+        books.begin(None, NOW).await.expect("a new life");
+        measure(&(Arc::new(books) as Arc<dyn Ledger>)).await;
+        println!("its schema {schema} stays for you to look at");
+    }
+}
+
+fn replica() -> ReplicaId {
+    ReplicaId::from_uuid(uuid::Uuid::nil())
+}
+
+async fn measure(books: &Arc<dyn Ledger>) {
+    crowd(books, "one caller", 0, 1, 1000).await;
+    crowd(books, "200 callers without a pause", 1, 200, 100).await;
     for (round, per_second) in (2..).zip([200, 1000, 2000]) {
-        paced(&books, round, per_second).await;
+        paced(books, round, per_second).await;
     }
 }
 
@@ -118,6 +139,7 @@ fn reservation(request: RequestId) -> NewReservation {
         fingerprint: None,
         predicted: Amounts::of(Unit::Pu, Amount::ONE),
         claims: vec![claim("key"), claim("org"), claim("team")],
+        certain: true,
     }
 }
 

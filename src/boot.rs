@@ -9,16 +9,16 @@ use http::{Request, Response};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tracing::info;
+use tracing::{error, info};
 
 use crate::admin::Admin;
 use crate::clock::Clock;
 use crate::front::{self, CutOff, Limits, Listener, TlsError, respond};
-use crate::guard::{Guard, Pacer, PlaceError, Places, Relay, Resends};
+use crate::guard::{Consultant, Guard, Pacer, PlaceError, Places, Relay, Resends, Revising};
 use crate::identity::{SecretError, Tokens};
-use crate::ledger::{Ledger, RequestId};
-use crate::policy::{Policy, Server, Tls};
-use crate::store::{OpenError, Sqlite};
+use crate::ledger::{Cap, Ledger, RequestId};
+use crate::policy::{Budget, Policy, Server, Tls};
+use crate::store::{self, LeasedBooks, OpenError};
 use crate::telemetry::Metrics;
 use crate::upstream::{Body, Exchanges, LinkError, Pool, PoolError, Trust};
 
@@ -65,6 +65,7 @@ pub struct Running {
     pub public_url: String,
     stopping: watch::Sender<bool>,
     serving: [JoinHandle<CutOff>; 2],
+    books: Arc<LeasedBooks>,
 }
 
 impl Running {
@@ -73,7 +74,14 @@ impl Running {
         self.stopping.send_replace(true);
         let [guard, admin] = self.serving;
         _ = admin.await;
-        guard.await.unwrap_or_default()
+        let cut_off = guard.await.unwrap_or_default();
+        if let Err(cause) = self.books.shut_down().await {
+            error!(
+                error = &cause as &dyn std::error::Error,
+                "the books could not be told of the end; the next start counts what is open as unknown"
+            );
+        }
+        cut_off
     }
 }
 
@@ -88,12 +96,18 @@ pub async fn start(policy: Policy, clock: Arc<dyn Clock>) -> Result<Running, Boo
         local(&admin_tcp, server.admin_listen)?,
     );
     let public_url = public_url(server, address);
-    let ledger: Arc<dyn Ledger> =
-        Arc::new(Sqlite::open(policy.store().sqlite_file(), clock.now()).await?);
+    let books = store::open(policy.store(), &clock).await?;
+    let ledger: Arc<dyn Ledger> = books.clone();
+    let caps: Vec<Cap> = policy.budgets().iter().map(cap).collect();
+    ledger
+        .publish(&caps, clock.now())
+        .await
+        .map_err(OpenError::from)?;
     let metrics = Arc::new(Metrics::new()?);
     metrics.count_policy_load(true);
     let places = Places::open(&policy)?;
     let exchanges = Exchanges::default();
+    let pool = Pool::new(Trust::Platform)?;
     let guard = Arc::new(Guard {
         resends: Resends::new(
             Arc::clone(&ledger),
@@ -101,14 +115,21 @@ pub async fn start(policy: Policy, clock: Arc<dyn Clock>) -> Result<Running, Boo
             exchanges.clone(),
             policy.resend_window(),
         ),
+        revising: Revising::default(),
         tokens: Tokens::new(places.secrets())?,
         places,
         pacer: Pacer::new(&policy),
         relay: Relay::new(&policy, &public_url)?,
+        consultant: Consultant::new(
+            &policy,
+            pool.clone(),
+            Arc::clone(&clock),
+            Arc::clone(&metrics),
+        ),
         ledger: Arc::clone(&ledger),
         clock: Arc::clone(&clock),
         metrics: Arc::clone(&metrics),
-        pool: Pool::new(Trust::Platform)?,
+        pool,
         exchanges,
         own: vec![authority(&public_url)?],
         policy: Arc::clone(&policy),
@@ -132,6 +153,7 @@ pub async fn start(policy: Policy, clock: Arc<dyn Clock>) -> Result<Running, Boo
         public_url,
         stopping,
         serving,
+        books,
     })
 }
 
@@ -190,6 +212,15 @@ fn serve_admin(
         Exchanges::default(),
         told_to_stop(stopped),
     ))
+}
+
+/// A budget's limit, for the other guards to see.
+fn cap(budget: &Budget) -> Cap {
+    Cap {
+        budget: Arc::clone(budget.name()),
+        unit: budget.unit(),
+        limit: budget.limit().filter(|_| budget.is_enforced()),
+    }
 }
 
 async fn told_to_stop(mut stopped: watch::Receiver<bool>) {

@@ -79,6 +79,8 @@ pub struct Metrics {
     upstream: HistogramVec,
     ledger_commit: Histogram,
     policy_reloads: IntCounterVec,
+    questions: IntCounterVec,
+    question: HistogramVec,
     holds_open: Gauge,
     budgets: [GaugeVec; 6],
 }
@@ -132,6 +134,16 @@ impl Metrics {
                 "policy_reloads_total",
                 "Attempts to load the policy file.",
                 &["result"],
+            )?,
+            questions: m.counts(
+                "questions_total",
+                "Free calls to upstreams that a prediction needed.",
+                &["api", "result"],
+            )?,
+            question: m.histograms(
+                "question_seconds",
+                "Time until a free call that a prediction needed was answered.",
+                UPSTREAM_BUCKETS,
             )?,
             holds_open: m.gauge("holds_open", "Requests that wait for approval.")?,
             budgets: m.budgets()?,
@@ -200,6 +212,16 @@ impl Metrics {
     pub fn count_policy_load(&self, succeeded: bool) {
         let result = if succeeded { "ok" } else { "error" };
         self.policy_reloads.with_label_values(&[result]).inc();
+    }
+
+    /// Counts a free call of the guard's own; `result`: answered | refused | failed.
+    pub fn count_question(&self, api: Api, result: &'static str, waited: Duration) {
+        self.questions
+            .with_label_values(&[api.name(), result])
+            .inc();
+        self.question
+            .with_label_values(&[api.name()])
+            .observe(waited.as_secs_f64());
     }
 
     pub fn set_holds_open(&self, open: u32) {

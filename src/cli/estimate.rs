@@ -8,9 +8,10 @@ use clap::Args;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
-use crate::guard::{Refusal, Rehearsal, Report, rehearse};
+use crate::clock::Clock;
+use crate::guard::{Refusal, Rehearsal, Report, rehearse, rehearse_live};
 use crate::identity::{self, Presented};
-use crate::policy::{Caller, Policy};
+use crate::policy::{Caller, Credential, Policy};
 use crate::units::UtcTime;
 
 #[derive(Args, Debug)]
@@ -32,10 +33,42 @@ pub(super) struct Request {
     /// Who is asking, instead of a key.
     #[arg(long)]
     team: Option<String>,
+    /// Ask Planet, by free calls, what the request does not say: areas, scenes of the past, reservations.
+    #[arg(long)]
+    pub(super) live: bool,
 }
 
 pub(super) fn run(request: &Request, now: UtcTime) -> anyhow::Result<()> {
     let policy = super::load(&request.config)?;
+    let (headers, body) = parts(request)?;
+    let rehearsal = rehearsal(request, &policy, headers, &body, now)?;
+    tell(rehearse(&policy, &rehearsal, now))
+}
+
+pub(super) async fn run_live(request: &Request, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
+    let policy = super::load(&request.config)?;
+    let (headers, body) = parts(request)?;
+    let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
+    let presented = match Presented::find(&headers, Some(query)) {
+        Ok(presented) => Some(presented),
+        Err(identity::Refusal::Missing) => None,
+        Err(refusal) => return Err(refusal.into()),
+    };
+    let upstream = policy.upstream_for(path).map(|(upstream, _)| upstream);
+    let passes_through =
+        upstream.is_some_and(|upstream| *upstream.credential() == Credential::PassThrough);
+    if presented.is_none() && passes_through {
+        bail!(
+            "this upstream is called with the caller's own key: give it by --header \
+             'Authorization: api-key KEY'"
+        );
+    }
+    let rehearsal = rehearsal(request, &policy, headers, &body, clock.now())?;
+    tell(rehearse_live(&policy, &rehearsal, presented.as_ref(), clock).await?)
+}
+
+/// The request's headers, with what a JSON body needs, and its body.
+fn parts(request: &Request) -> anyhow::Result<(HeaderMap, Vec<u8>)> {
     let mut headers = headers(&request.headers)?;
     headers
         .entry(CONTENT_TYPE)
@@ -49,15 +82,27 @@ pub(super) fn run(request: &Request, now: UtcTime) -> anyhow::Result<()> {
             std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?
         }
     };
-    let caller = caller(&policy, request.team.as_deref(), &headers, now)?;
-    let rehearsal = Rehearsal {
-        caller,
+    Ok((headers, body))
+}
+
+fn rehearsal<'a>(
+    request: &'a Request,
+    policy: &Policy,
+    headers: HeaderMap,
+    body: &'a [u8],
+    now: UtcTime,
+) -> anyhow::Result<Rehearsal<'a>> {
+    Ok(Rehearsal {
+        caller: caller(policy, request.team.as_deref(), &headers, now)?,
         method: request.method.clone(),
         target: &request.path,
         headers,
-        body: &body,
-    };
-    let report = match rehearse(&policy, &rehearsal, now) {
+        body,
+    })
+}
+
+fn tell(outcome: Result<Report, Refusal>) -> anyhow::Result<()> {
+    let report = match outcome {
         Ok(report) => report,
         Err(Refusal {
             problem, detail, ..

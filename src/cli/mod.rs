@@ -1,5 +1,6 @@
 //! The command line: what each command does, in a few lines each.
 
+mod admin;
 mod check;
 mod demo;
 mod estimate;
@@ -16,7 +17,7 @@ use tracing::{info, warn};
 use crate::boot;
 use crate::clock::{Clock, SystemClock};
 use crate::identity::NewKey;
-use crate::policy::Policy;
+use crate::policy::{Policy, Role};
 use crate::simulator::{Options, Simulator};
 use crate::telemetry::{LogFormat, start_logging};
 
@@ -43,7 +44,7 @@ enum Command {
     Serve(Config),
     /// Prove a policy file, print what it means, run the tests in it.
     Check(Config),
-    /// Predict what a request would cost. Contacts nobody.
+    /// Predict what a request would cost. Contacts nobody unless told to.
     Estimate(estimate::Request),
     /// Pretend to be Planet.
     Simulate {
@@ -52,7 +53,13 @@ enum Command {
     },
     /// A pretend Planet, a guard, a sample policy and sample traffic, on loopback.
     Demo,
-    /// Keys of callers.
+    /// How every budget of a running guard stands.
+    Budgets(admin::Budgets),
+    /// What is in doubt and counts as spent; `resolve` says how one of them ended.
+    Unknowns(admin::Unknowns),
+    /// Allow more than a budget's limit, once.
+    TopUp(admin::TopUp),
+    /// Keys of callers, and tokens of admins.
     #[command(subcommand)]
     Key(Key),
 }
@@ -73,6 +80,15 @@ enum Key {
         #[arg(long)]
         id: String,
     },
+    /// Print a fresh token for the admin port once, and the TOML line to paste.
+    Admin {
+        /// Who will bear it: the record says by this name who did what.
+        #[arg(long)]
+        name: String,
+        /// viewer, approver or admin.
+        #[arg(long)]
+        role: Role,
+    },
 }
 
 /// Runs the command that the arguments name.
@@ -92,8 +108,15 @@ pub fn run() -> anyhow::Result<()> {
     let now = || SystemClock.now();
     match cli.command {
         Command::Check(Config { config }) => check::run(&config, now()),
+        Command::Estimate(request) if request.live => {
+            runtime()?.block_on(estimate::run_live(&request, Arc::new(SystemClock)))
+        }
         Command::Estimate(request) => estimate::run(&request, now()),
-        Command::Key(Key::New { team, id }) => new_key(&team, &id),
+        Command::Key(Key::New { team, id }) => show(|new| new.toml_lines(&team, &id)),
+        Command::Key(Key::Admin { name, role }) => show(|new| new.admin_toml_lines(&name, role)),
+        Command::Budgets(budgets) => runtime()?.block_on(budgets.run()),
+        Command::Unknowns(unknowns) => runtime()?.block_on(unknowns.run()),
+        Command::TopUp(top_up) => runtime()?.block_on(top_up.run()),
         Command::Serve(Config { config }) => runtime()?.block_on(serve(&config)),
         Command::Simulate { listen } => runtime()?.block_on(simulate(listen)),
         Command::Demo => runtime()?.block_on(demo::run()),
@@ -140,10 +163,11 @@ async fn simulate(listen: SocketAddr) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn new_key(team: &str, id: &str) -> anyhow::Result<()> {
+/// Shows a fresh key this once, and what to paste of it.
+fn show(lines: impl FnOnce(&NewKey) -> String) -> anyhow::Result<()> {
     let new = NewKey::generate()?;
     println!("{}", new.secret().expose());
-    println!("\n{}", new.toml_lines(team, id));
+    println!("\n{}", lines(&new));
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! Area under management. Planet's pages contradict each other on it, so each reading is a named rule.
 
 use super::batch;
-use super::{AumRule, Line, SceneFigures};
+use super::{AumRule, Line, Prices, SceneFigures};
 use crate::planet::Unbounded;
 use crate::planet::geometry::Shape;
 use crate::units::{SquareKm, Unit};
@@ -22,13 +22,13 @@ pub struct Watched<'a> {
 }
 
 /// What `rule` makes of it.
-pub fn managed(watched: &Watched, rule: AumRule) -> Result<Line, Unbounded> {
+pub fn managed(watched: &Watched, rule: AumRule, prices: &Prices) -> Result<Line, Unbounded> {
     match rule {
         AumRule::AreaXDays => area_x_days(watched),
-        AumRule::Union => union(watched),
-        AumRule::UnionOfFootprints => footprints(watched),
+        AumRule::Union => union(watched, prices),
+        AumRule::UnionOfFootprints => footprints(watched, prices),
         AumRule::Larger => {
-            let (days, union) = (area_x_days(watched)?, union(watched)?);
+            let (days, union) = (area_x_days(watched)?, union(watched, prices)?);
             Ok(if union.amount > days.amount {
                 union
             } else {
@@ -50,9 +50,9 @@ fn area_x_days(watched: &Watched) -> Result<Line, Unbounded> {
     )
 }
 
-/// The area once; what is locked already is not known here.
-fn union(watched: &Watched) -> Result<Line, Unbounded> {
-    let area = watched.shape.area();
+/// The area once, each parcel at its least; what is locked already is not known here.
+fn union(watched: &Watched, prices: &Prices) -> Result<Line, Unbounded> {
+    let area = parcels(watched.shape, prices)?;
     let quantity = format!("{area} km², once");
     batch::line(
         "aum-union",
@@ -63,10 +63,36 @@ fn union(watched: &Watched) -> Result<Line, Unbounded> {
     )
 }
 
+/// Every parcel of a shape at no less than the least that one counts.
+pub(super) fn parcels(shape: &Shape, prices: &Prices) -> Result<SquareKm, Unbounded> {
+    let parts = shape.parts().iter();
+    batch::sum(parts.map(|part| part.area().max(prices.parcel_minimum)))
+}
+
+/// One whole scene of this type.
+pub(super) fn footprint(
+    item_type: &str,
+    figures: Option<&SceneFigures>,
+) -> Result<Line, Unbounded> {
+    let figures = figures.ok_or_else(|| Unbounded {
+        why: format!(
+            "nothing says how large scenes of {item_type} are; set [prices.scenes.{item_type}] in the policy"
+        ),
+    })?;
+    let quantity = format!("1 whole scene of {item_type}");
+    batch::line(
+        "aum-footprints",
+        Unit::Aum,
+        Some(figures.footprint.amount()),
+        quantity,
+        FOOTPRINT_ARTICLE,
+    )
+}
+
 /// The area once when images are clipped to it, else all that the scenes can reach.
-fn footprints(watched: &Watched) -> Result<Line, Unbounded> {
+fn footprints(watched: &Watched, prices: &Prices) -> Result<Line, Unbounded> {
     if watched.clipped {
-        return union(watched);
+        return union(watched, prices);
     }
     let mut reach = SquareKm::ZERO;
     for figures in watched.figures {

@@ -13,17 +13,24 @@ const QUAD_BYTES: u128 = 4_096 * 4_096 * 9 * 2;
 
 /// One quad by `GET …/quads/{id}/full`, its bytes included.
 pub fn quad(quad: &Quad, prices: &Prices, plan: &Plan) -> Result<Estimate, Unbounded> {
-    let mut lines = Vec::new();
+    priced(plan)?;
+    let bytes = Some(QUAD_BYTES);
+    Ok(Estimate {
+        lines: vec![
+            quads_line(&quad.mosaic, 1, prices)?,
+            batch::egress(prices, bytes, Delivery::Links, "1 quad")?,
+        ],
+    })
+}
+
+/// Quads have a price in PU alone.
+fn priced(plan: &Plan) -> Result<(), Unbounded> {
     if plan.charges.contains(&Charged::Pu) {
-        lines.push(quads_line(&quad.mosaic, 1, prices)?);
-        lines.push(batch::egress(
-            prices,
-            Some(QUAD_BYTES),
-            Delivery::Links,
-            "1 quad",
-        )?);
+        return Ok(());
     }
-    Ok(Estimate { lines })
+    Err(Unbounded {
+        why: "basemaps are priced in PU, and the plan charges none".into(),
+    })
 }
 
 /// One tile of a basemap or a scene, on a miss: a PU by the one published tile price, and one of the
@@ -62,11 +69,7 @@ pub(super) fn ordered(
             ),
         });
     };
-    if !plan.charges.contains(&Charged::Pu) {
-        return Err(Unbounded {
-            why: "basemaps are priced in PU, and the plan charges none".into(),
-        });
-    }
+    priced(plan)?;
     let count = u64::try_from(ids.len()).unwrap_or(u64::MAX);
     let mut lines = vec![quads_line(&quads.mosaic, count, prices)?];
     let quantity = format!("{count} quads");
@@ -142,6 +145,19 @@ mod tests {
             assert_eq!(pu(&estimate, rule), Some(cost), "{mosaic}");
             assert!(pu(&estimate, "download-egress").is_some());
         }
+    }
+
+    #[test]
+    fn a_quad_has_no_price_where_no_pu_are_charged_and_is_not_free() {
+        let plan = Plan {
+            charges: vec![Charged::Km2],
+            ..Plan::default()
+        };
+        let ask = Quad {
+            mosaic: "global_monthly_2026_07_mosaic".into(),
+        };
+        let why = quad(&ask, &Prices::default(), &plan).unwrap_err().why;
+        assert!(why.contains("priced in PU"), "{why}");
     }
 
     #[test]

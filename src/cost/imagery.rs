@@ -3,7 +3,7 @@
 //! `area × bands ÷ 3 × format × samples × fusion × corrections`, where 512 × 512 px is an area of 1 and no
 //! area counts less than a hundredth. The smallest charge of each API comes last.
 
-use std::num::NonZeroU128;
+use std::num::{NonZeroU64, NonZeroU128};
 
 use crate::planet::{Correction, Format, Imagery};
 use crate::units::{Amount, Unit};
@@ -78,7 +78,7 @@ pub(super) struct Ratio {
 impl Ratio {
     /// The general rule. Samples of fused collections may differ, and then the most of any counts for all.
     pub(super) fn of(imagery: &Imagery) -> Option<Self> {
-        let samples = imagery.sources.iter().map(|source| source.samples).max()?;
+        let samples = NonZeroU64::new(samples(imagery))?.get();
         let (correction, half) = match imagery.correction {
             Correction::None => (1, 1),
             Correction::Orthorectified => (2, 1),
@@ -119,6 +119,12 @@ impl Ratio {
     pub(super) fn amount(self) -> Option<Amount> {
         Amount::from_ratio_ceil(self.over, NonZeroU128::new(self.under)?)
     }
+}
+
+/// The most samples that a pixel has of any collection.
+pub(super) fn samples(imagery: &Imagery) -> u64 {
+    let samples = imagery.sources.iter().map(|source| source.samples);
+    samples.max().unwrap_or(0)
 }
 
 fn bands(imagery: &Imagery) -> Option<u128> {
@@ -163,12 +169,7 @@ fn quantity(imagery: &Imagery) -> String {
         1 => format!("1 {one}"),
         more => format!("{more} {one}s"),
     };
-    let samples = imagery
-        .sources
-        .iter()
-        .map(|source| source.samples)
-        .max()
-        .unwrap_or(0);
+    let samples = samples(imagery);
     let mut text = format!(
         "{} × {} px × {} × {}",
         imagery.width,

@@ -88,6 +88,7 @@ pub fn collection_write(prices: &Prices) -> Line {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::planet::batch::Leaving;
     use crate::planet::{Correction, Format, Imagery, Source};
 
     fn imagery(side: u64) -> Imagery {
@@ -140,6 +141,7 @@ mod tests {
                 &BatchAsk {
                     tile: imagery(side),
                     tiles,
+                    leaving: Leaving::Nothing,
                 },
                 &Prices::default(),
             )
@@ -158,6 +160,7 @@ mod tests {
             &BatchAsk {
                 tile: imagery(512),
                 tiles: 9,
+                leaving: Leaving::Nothing,
             },
             &Prices::default(),
         )

@@ -5,6 +5,7 @@
 #![deny(clippy::float_arithmetic, clippy::as_conversions)]
 
 pub mod aum;
+pub mod backfill;
 pub mod basemaps;
 mod batch;
 pub mod data;
@@ -15,14 +16,18 @@ pub mod orders;
 mod plan;
 mod prices;
 pub mod query;
+pub mod revisions;
 mod scenes;
+mod sightings;
 pub mod subscriptions;
 pub mod suggestion;
+mod surcharges;
 
 pub use estimate::{Estimate, Line};
 pub use plan::{AumRule, BillableAssets, Charged, Plan, QuotaStyle};
 pub use prices::Prices;
 pub use scenes::{SceneFigures, SceneTable};
+pub use surcharges::NotYetApplied;
 
 use std::fmt;
 
@@ -43,22 +48,39 @@ pub fn estimate(
 ) -> Result<Estimate, Unbounded> {
     match ask {
         Ask::Nothing => Ok(Estimate::default()),
-        Ask::Process(image) => one(imagery::process(image, prices)),
-        Ask::Statistics(figures) => one(imagery::statistics(figures, prices)),
-        Ask::OgcImage(image) => one(imagery::ogc_image(image, prices)),
-        Ask::AsyncProcess(job) => some(jobs::asynchronous(job, prices)),
-        Ask::Batch(batch) => one(jobs::batch(batch, prices)),
+        Ask::Process(image) => running(1, one(imagery::process(image, prices)), prices),
+        Ask::Statistics(figures) => {
+            let line = one(imagery::statistics(figures, prices));
+            running(imagery::samples(figures), line, prices)
+        }
+        Ask::OgcImage(image) => running(1, one(imagery::ogc_image(image, prices)), prices),
+        Ask::AsyncProcess(job) => running(1, some(jobs::asynchronous(job, prices)), prices),
+        Ask::Batch(batch) => {
+            let leaving = surcharges::batch_region_egress(&batch.leaving, prices)?;
+            let mut estimate = running(batch.tiles, one(jobs::batch(batch, prices)), prices)?;
+            estimate.lines.extend(leaving);
+            Ok(estimate)
+        }
         Ask::Search(search) => one(Some(query::search(*search, prices))),
         Ask::CollectionWrite => one(Some(jobs::collection_write(prices))),
         Ask::Order(order) => orders::estimate(order, prices, plan),
         Ask::Subscriptions(all) => each(all, |one| {
             subscriptions::estimate(one, prices, plan, now, horizon(now))
         }),
+        Ask::Revision(change) => {
+            let horizon = horizon(now).unwrap_or(now);
+            revisions::revision(change, prices, plan, now, horizon, BillableAssets::All)
+        }
+        Ask::Reactivation(all) => {
+            let horizon = horizon(now).unwrap_or(now);
+            revisions::reactivation(all, prices, plan, now, horizon, BillableAssets::All)
+        }
         Ask::Activation(asset) => data::activation(asset, prices, plan),
+        Ask::ActivatedBefore(asset) => data::activated_before(asset, plan),
         Ask::Download(asset) => data::download(asset, prices, plan),
         Ask::Quad(quad) => basemaps::quad(quad, prices, plan),
         Ask::Tile(tile) => basemaps::tile(tile, prices, plan),
-        Ask::Reservation(reservation) => Err(data::reservation(reservation)),
+        Ask::Reservation(reservation) => data::reservation(reservation),
         Ask::Unbounded(unbounded) => Err(unbounded.clone()),
     }
 }
@@ -77,6 +99,14 @@ pub fn settled(
             let end = one.end.or(horizon(now)).unwrap_or(now);
             subscriptions::settled(one, prices, plan, one.start, end)
         }),
+        Ask::Revision(change) => {
+            let horizon = horizon(now).unwrap_or(now);
+            revisions::revision(change, prices, plan, now, horizon, plan.billable_assets)
+        }
+        Ask::Reactivation(all) => {
+            let horizon = horizon(now).unwrap_or(now);
+            revisions::reactivation(all, prices, plan, now, horizon, plan.billable_assets)
+        }
         _ => estimate(ask, prices, plan, now),
     }
 }
@@ -89,6 +119,19 @@ fn horizon(now: UtcTime) -> Option<UtcTime> {
 
 fn one(line: Option<Line>) -> Result<Estimate, Unbounded> {
     some(line.map(|line| vec![line]))
+}
+
+/// With the time of a script that runs so often.
+fn running(
+    times: u64,
+    estimate: Result<Estimate, Unbounded>,
+    prices: &Prices,
+) -> Result<Estimate, Unbounded> {
+    let mut estimate = estimate?;
+    estimate
+        .lines
+        .extend(surcharges::script_time(times, prices)?);
+    Ok(estimate)
 }
 
 /// An estimate, unless it is more than can be counted.
@@ -120,6 +163,7 @@ pub fn hints(ask: &Ask) -> Vec<&'static str> {
         Ask::Statistics(figures) => imagery::hints(figures, true),
         Ask::Order(order) => orders::hints(order),
         Ask::Subscriptions(all) => subscriptions::hints(all),
+        Ask::Revision(change) => subscriptions::hints(std::slice::from_ref(&change.after)),
         _ => Vec::new(),
     }
 }

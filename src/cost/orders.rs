@@ -3,6 +3,7 @@
 //! It is reserved with every asset counted; Planet's texts leave open which ones it charges for, so
 //! [`settled`] counts those that the plan says.
 
+use super::aum;
 use super::basemaps;
 use super::batch::{self, Batch};
 use super::{BillableAssets, Estimate, Line, Plan, Prices};
@@ -59,7 +60,7 @@ fn counting(
         lines.extend(batch::per_request(&ask.tools, prices)?);
     }
     if !delivered.is_empty() {
-        lines.push(managed_area(&delivered, clip)?);
+        lines.push(managed_area(&delivered, clip, prices)?);
     }
     Ok(Estimate { lines })
 }
@@ -105,10 +106,15 @@ fn batch<'a>(
 ///
 /// Planet's rules for days of history speak of subscriptions alone; of an order it says that what is not
 /// clipped counts with its whole scenes.
-fn managed_area(delivered: &[Batch], clip: Option<&Shape>) -> Result<Line, Unbounded> {
+fn managed_area(
+    delivered: &[Batch],
+    clip: Option<&Shape>,
+    prices: &Prices,
+) -> Result<Line, Unbounded> {
     if let Some(clip) = clip {
-        let quantity = format!("the clip's {} km², once", clip.area());
-        let area = Some(clip.area().amount());
+        let area = aum::parcels(clip, prices)?;
+        let quantity = format!("the clip's {area} km², once");
+        let area = Some(area.amount());
         return batch::line("aum-union", Unit::Aum, area, quantity, AREA_RULES);
     }
     let mut area = Some(SquareKm::ZERO);

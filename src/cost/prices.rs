@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::SceneTable;
+use super::{NotYetApplied, SceneTable};
 use crate::units::{Pu, SquareKm};
 
 macro_rules! prices {
@@ -14,6 +14,8 @@ macro_rules! prices {
             $($(#[$doc])* pub $name: $kind,)+
             /// What is known of each item type's scenes.
             pub scenes: SceneTable,
+            /// What Planet announces and does not charge yet.
+            pub not_yet_applied: NotYetApplied,
         }
 
         impl Default for Prices {
@@ -26,6 +28,7 @@ macro_rules! prices {
                         }
                     },)+
                     scenes: SceneTable::default(),
+                    not_yet_applied: NotYetApplied::default(),
                 }
             }
         }
@@ -59,6 +62,8 @@ prices! {
     async_minimum: Pu = 10_000_000,
     /// PU for each MB that an asynchronous image sends to another region.
     region_egress_mb: Pu = 30_000,
+    /// PU for each started 100 ms that a script runs beyond 200 ms, once that is charged.
+    script_time_100ms: Pu = 500_000,
     /// The least PU that one batch task costs.
     batch_minimum: Pu = 100_000_000,
     /// PU for each write to the BYOC and Zarr APIs.
@@ -70,6 +75,8 @@ prices! {
     premium_minimum: SquareKm = 10_000,
     /// km² that a clipped area counts at least under the preferred quota style.
     preferred_minimum: SquareKm = 100_000_000,
+    /// km² that each parcel counts at least under the union rules of area under management.
+    parcel_minimum: SquareKm = 10_000,
     /// km² that an area counts at least when quota is reserved for a product; the analysis-ready
     /// product's minimum, the largest that Planet shows.
     product_minimum: SquareKm = 25_000_000,

@@ -4,22 +4,24 @@
 //! that is charged as images come in. [`during`] prices any stretch, so that each window of a budget
 //! can be asked for its share.
 
-use jiff::ToSpan;
-use jiff::tz::TimeZone;
-
 use super::aum::{self, Watched};
 use super::batch::{self, Batch};
+use super::sightings::{Sightings, Stretch};
 use super::{BillableAssets, Charged, Estimate, Plan, Prices};
 use crate::planet::geometry::{Geometry, Shape};
-use crate::planet::subscriptions::{Catalog, Source, SubscriptionAsk};
+use crate::planet::subscriptions::{Catalog, Product, Source, SubscriptionAsk};
 use crate::planet::tools::{Clip, Delivery};
 use crate::planet::{Unbounded, bundles};
 use crate::units::{SquareKm, Unit, UtcTime};
 
 const RESERVATIONS: &str = "docs.planet.com/platform/get-started/access-data/reserve-quota";
-/// Upstream delivers the stages 'standard' and 'finalized' unless it is told otherwise, and a scene may
-/// come at each.
-const DEFAULT_STAGES: u64 = 2;
+
+/// From one moment up to and without another.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Span {
+    pub(super) start: UtcTime,
+    pub(super) end: UtcTime,
+}
 
 /// Whether images are charged at once, over time, or both.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -85,7 +87,7 @@ pub fn during(
     start: UtcTime,
     end: UtcTime,
 ) -> Result<Estimate, Unbounded> {
-    counting(ask, prices, plan, (start, end), BillableAssets::All)
+    counting(ask, prices, plan, Span { start, end }, BillableAssets::All)
 }
 
 /// [`during`] with the assets that this plan is charged for.
@@ -96,7 +98,7 @@ pub fn settled(
     start: UtcTime,
     end: UtcTime,
 ) -> Result<Estimate, Unbounded> {
-    counting(ask, prices, plan, (start, end), plan.billable_assets)
+    counting(ask, prices, plan, Span { start, end }, plan.billable_assets)
 }
 
 /// What would make the subscriptions cheaper, for a sender who may not know.
@@ -108,25 +110,27 @@ pub(super) fn hints(all: &[SubscriptionAsk]) -> Vec<&'static str> {
     hints
 }
 
-fn counting(
+/// [`during`] with as many assets as `billable` says.
+pub(super) fn counting(
     ask: &SubscriptionAsk,
     prices: &Prices,
     plan: &Plan,
-    (start, end): (UtcTime, UtcTime),
+    Span { start, end }: Span,
     billable: BillableAssets,
 ) -> Result<Estimate, Unbounded> {
     batch::known(&ask.tools, ask.unread.as_deref())?;
     let shape = known_shape(&ask.geometry)?;
     let end = ask.end.map_or(end, |its_end| its_end.min(end));
-    let days = days_touched(start.max(ask.start), end);
-    if days == 0 {
+    let Some(stretch) = Stretch::between(start.max(ask.start), end) else {
         return Ok(Estimate::default());
-    }
+    };
     match &ask.source {
         Source::Catalog(catalog) => {
-            catalog_lines(ask, catalog, shape, days, prices, plan, billable)
+            catalog_lines(ask, catalog, shape, stretch, prices, plan, billable)
         }
-        Source::Product(id) => product_lines(ask, id, shape, days, prices, plan),
+        Source::Product(product) => {
+            product_lines(ask, product, shape, stretch.days(), prices, plan)
+        }
     }
 }
 
@@ -134,53 +138,42 @@ fn catalog_lines(
     ask: &SubscriptionAsk,
     catalog: &Catalog,
     shape: &Shape,
-    days: u64,
+    stretch: Stretch,
     prices: &Prices,
     plan: &Plan,
     billable: BillableAssets,
 ) -> Result<Estimate, Unbounded> {
-    if catalog.by_publication {
-        return Err(Unbounded {
-            why:
-                "time_range_type 'published' counts images by when they were published, and years \
-                  of them can be published in a day"
-                    .into(),
-        });
-    }
     let clip = match &ask.tools.clip {
         None => None,
         Some(Clip::Source) => Some(shape),
         Some(Clip::To(aoi)) => Some(known_shape(aoi)?),
     };
-    let times = if catalog.stages == 0 {
-        DEFAULT_STAGES
-    } else {
-        catalog.stages
-    };
     let mut lines = Vec::new();
     let mut all_figures = Vec::new();
-    for name in &catalog.item_types {
+    for (place, name) in catalog.item_types.iter().enumerate() {
         let item_type = bundles::item_type(name).unwrap_or(name);
         let figures = prices.scenes.of(item_type);
-        let scenes = figures
-            .and_then(|figures| figures.most_touching(shape, days, times))
-            .ok_or_else(|| Unbounded {
-                why: format!(
-                    "how many scenes of {item_type} a day brings is not known; set \
-                     [prices.scenes.{item_type}] in the policy"
-                ),
-            })?;
+        let seen = Sightings {
+            item_type,
+            figures,
+            shape,
+            times: catalog.times(),
+            by_publication: catalog.by_publication,
+            count: catalog.counts.get(place),
+        };
+        let seen = seen.during(stretch)?;
         let batch = Batch {
             item_type,
             figures,
-            scenes,
+            scenes: seen.scenes,
             assets: catalog.assets,
             tools: &ask.tools,
             clip,
             delivery: ask.delivery,
-            quantity: format!("{scenes} {item_type} scenes in {days} days"),
+            quantity: seen.quantity,
         };
-        lines.extend(batch.lines(prices, plan, billable)?);
+        let of_scenes = batch.lines(prices, plan, billable)?.into_iter();
+        lines.extend(of_scenes.map(|line| seen.basis.note(line)));
         all_figures.push(figures);
     }
     if plan.charges.contains(&Charged::Pu) {
@@ -188,37 +181,43 @@ fn catalog_lines(
     }
     let watched = Watched {
         shape,
-        days,
+        days: stretch.days(),
         clipped: clip.is_some(),
         figures: &all_figures,
     };
-    lines.push(aum::managed(&watched, plan.aum)?);
+    lines.push(aum::managed(&watched, plan.aum, prices)?);
     Ok(Estimate { lines })
 }
 
 /// Planetary Variables and analysis-ready products draw on quota that is reserved by area, whatever the
-/// time, and Planet's page on backfill counts area by days for any subscription. No PU price is
-/// published for them.
+/// time, and Planet's page on backfill counts area by days for any subscription. What Planet says is
+/// reserved already was counted when it was. No PU price is published for them.
 fn product_lines(
     ask: &SubscriptionAsk,
-    id: &str,
+    product: &Product,
     shape: &Shape,
     days: u64,
     prices: &Prices,
     plan: &Plan,
 ) -> Result<Estimate, Unbounded> {
+    let id = &product.id;
     if ask.delivery == Delivery::Cloud && plan.charges.contains(&Charged::Pu) {
         return Err(Unbounded {
             why: format!("how many GB '{id}' delivers to the bucket is not known"),
         });
     }
+    let entitlement = product.entitlement.unwrap_or_default();
+    let minimum = prices.product_minimum.max(entitlement.minimum);
     let areas = shape.parts().iter();
-    let reserved = batch::sum(areas.map(|part| part.area().max(prices.product_minimum)))?;
-    let quantity = format!(
-        "{reserved} km² of {id}, at least {} km² an area; its price in PU is not published",
-        prices.product_minimum
+    let drawn = batch::sum(areas.map(|part| part.area().max(minimum)))?;
+    let reserved = entitlement.reserved;
+    let mut quantity = format!(
+        "{drawn} km² of {id}, at least {minimum} km² an area; its price in PU is not published"
     );
-    let amount = Some(SquareKm::amount(reserved));
+    if reserved > SquareKm::ZERO {
+        quantity = format!("{quantity}; {reserved} km² of it is reserved already");
+    }
+    let amount = Some(drawn.amount().minus(reserved.amount()));
     let watched = Watched {
         shape,
         days,
@@ -227,7 +226,7 @@ fn product_lines(
     };
     let lines = vec![
         batch::line("reserved-area", Unit::Quota, amount, quantity, RESERVATIONS)?,
-        aum::managed(&watched, plan.aum)?,
+        aum::managed(&watched, plan.aum, prices)?,
     ];
     Ok(Estimate { lines })
 }
@@ -239,19 +238,6 @@ fn known_shape(geometry: &Geometry) -> Result<&Shape, Unbounded> {
             why: format!("the area of {} is not known here", feature.as_str()),
         }),
     }
-}
-
-/// The days in UTC that have a moment from `start` up to and without `end`.
-fn days_touched(start: UtcTime, end: UtcTime) -> u64 {
-    if end <= start {
-        return 0;
-    }
-    let day = |time: UtcTime| time.to_zoned(TimeZone::UTC).date();
-    let last = end
-        .checked_sub(1.nanosecond())
-        .map_or(end, |last| last.max(start));
-    let between = day(start).duration_until(day(last)).as_hours() / 24;
-    u64::try_from(between).unwrap_or(0).saturating_add(1)
 }
 
 #[cfg(test)]

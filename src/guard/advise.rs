@@ -10,6 +10,17 @@ use crate::telemetry::Decision;
 use crate::units::UtcTime;
 
 impl Guard {
+    /// Tells what would become of a request, instead of sending it.
+    pub(super) async fn dry_run(
+        &self,
+        weighed: Weighed,
+        case: &Case,
+        now: UtcTime,
+    ) -> Result<Answer, Refusal> {
+        let report = self.foretell(weighed, &case.wishes, now).await?;
+        Ok(self.tell(report, case))
+    }
+
     /// What would become of a request, with the balances as they are now.
     pub(super) async fn foretell(
         &self,

@@ -5,20 +5,22 @@
 
 use std::sync::Arc;
 
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use tracing::{error, info, warn};
 
+use super::activated::proves_a_charge;
 use super::answer::{Answer, Dialect, Notes, Reply};
 use super::pipeline::Guard;
 use super::places::Place;
 use super::predict::Predicted;
 use super::refusal::{Problem, Refusal};
 use super::resent::{Ending, Turn};
+use super::revising::Alone;
 use super::settle::{Heard, Terms};
 use crate::clock::Stopwatch;
-use crate::identity::{self, Presented};
+use crate::identity::Presented;
 use crate::ledger::{ChargeSource, NewReservation, Outcome, RequestId, Reservation, Standing};
-use crate::planet::{Route, answer};
+use crate::planet::{Api, Operation, Route, answer};
 use crate::telemetry::Decision;
 use crate::units::{Amounts, Pu};
 use crate::upstream::{Body, SendError, SendLimits, counted};
@@ -35,6 +37,10 @@ pub(super) struct Exchange {
     pub(super) holding: Option<NewReservation>,
     pub(super) predicted: Predicted,
     pub(super) turn: Option<Turn>,
+    /// Whether the books are to find it as the activation of its asset.
+    pub(super) remembered: bool,
+    /// Keeps other changes of the same thing away until this one is answered.
+    pub(super) alone: Option<Alone>,
     pub(super) reservation: Option<Reservation>,
     pub(super) standings: Vec<Standing>,
     pub(super) team: Arc<str>,
@@ -45,6 +51,7 @@ pub(super) struct Exchange {
 
 impl Exchange {
     pub(super) async fn run(mut self) -> Result<Answer, Refusal> {
+        let _until_answered = self.alone.take();
         if let Some(holding) = self.holding.take() {
             let (reservation, standings) = self.guard.reserve(&holding, &self.predicted).await?;
             (self.reservation, self.standings) = (Some(reservation), standings);
@@ -69,6 +76,9 @@ impl Exchange {
         let outcome = self.outcome(&sent);
         let (turn, ending) = (self.turn.take(), ending(&outcome, &sent));
         let charge = charged(&outcome);
+        if self.paid_for_nobody(&outcome, &sent) {
+            guard.forget_activation(self.request_id).await;
+        }
         self.book(outcome).await;
         let answer = match sent {
             Ok(response) => self.pass_on(response, charge),
@@ -83,26 +93,17 @@ impl Exchange {
         }
     }
 
-    /// Sends the request with the credential that upstream wants. A token that upstream does not take is
-    /// not used again; the request is not sent again, since a create must not be.
+    /// Sends the request with the credential that upstream wants. What it changes is not remembered as it
+    /// was.
     async fn forward(&mut self, limits: SendLimits) -> Result<Response<Body>, SendError> {
-        let mut request = std::mem::take(&mut self.request);
-        let pool = &self.guard.pool;
-        let Some(login) = self.place.login() else {
-            return pool.send(request, limits).await;
-        };
-        let no_token = |cause: Box<dyn std::error::Error + Send + Sync>| SendError::NoToken {
-            host: login.host().to_owned(),
-            cause,
-        };
-        let token = login.token(pool, self.guard.clock.now()).await;
-        let token = token.map_err(|cause| no_token(cause.into()))?;
-        identity::bear(&token, request.headers_mut()).map_err(|cause| no_token(cause.into()))?;
-        let answer = pool.send(request, limits).await?;
-        if answer.status() == StatusCode::UNAUTHORIZED {
-            login.forget(&token);
+        let request = std::mem::take(&mut self.request);
+        let (guard, place) = (&self.guard, &self.place);
+        let sent = place.send(&guard.pool, request, limits, guard.clock.now());
+        let answer = sent.await;
+        if self.route.api == Api::Features && self.route.operation != Operation::Read {
+            guard.consultant.features_changed();
         }
-        Ok(answer)
+        answer
     }
 
     fn outcome(&self, sent: &Result<Response<Body>, SendError>) -> Outcome {
@@ -118,6 +119,14 @@ impl Exchange {
             warn!(api = %self.route.api, %cause, "upstream's cost header is no amount");
             None
         })
+    }
+
+    /// Whether the books are to forget that this was the activation of an asset.
+    fn paid_for_nobody(&self, outcome: &Outcome, sent: &Result<Response<Body>, SendError>) -> bool {
+        let charged = sent
+            .as_ref()
+            .is_ok_and(|response| proves_a_charge(response.status()));
+        self.remembered && !charged && !matches!(outcome, Outcome::Unknown { .. })
     }
 
     /// Ends the reservation. Should the books not take it, the amount stays held, and so counts.

@@ -1,19 +1,24 @@
-//! The life of one request: identify → read → estimate → judge → reserve → forward → settle.
+//! The life of one request: identify → read → consult → estimate → judge → reserve → forward → settle.
 //!
 //! `pipeline` tells it in one function; the other files are the steps, which do not know each other.
 
+mod activated;
 mod advise;
 mod answer;
+mod consult;
 mod exchange;
+mod look_up;
 mod pace;
 mod pipeline;
 mod places;
 mod predict;
+mod read_back;
 mod refusal;
 mod rehearse;
 mod relay;
 mod repeat;
 mod resent;
+mod revising;
 mod service;
 mod settle;
 mod token;
@@ -21,12 +26,14 @@ mod weigh;
 mod wishes;
 
 pub use answer::{Answer, Dialect, Notes, Reply, RetryUnit};
+pub use consult::{Consultant, LiveError, rehearse_live};
 pub use pace::Pacer;
 pub use pipeline::Guard;
 pub use places::{PlaceError, Places};
-pub use predict::{Predicted, predict};
+pub use predict::{Predicted, Understood, predict, understand};
 pub use refusal::{Problem, Refusal};
 pub use rehearse::{BudgetReport, Rehearsal, Report, rehearse};
 pub use relay::Relay;
 pub use resent::Resends;
+pub use revising::Revising;
 pub use token::{TokenError, TokenRefusal};

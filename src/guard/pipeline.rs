@@ -12,15 +12,18 @@ use http::{Method, Request};
 use tracing::{error, info};
 
 use super::answer::{Answer, Dialect, Notes, Reply, RetryUnit};
+use super::consult::{Consultant, Rights};
 use super::exchange::Exchange;
+use super::look_up::LookedUp;
 use super::pace::{Pacer, retry_unit};
 use super::places::Places;
-use super::predict::Predicted;
+use super::predict::{Predicted, understand};
 use super::refusal::{Problem, Refusal};
 use super::rehearse::Report;
 use super::relay::Relay;
 use super::repeat::Passage;
-use super::resent::{Resends, Turn, fingerprint};
+use super::resent::{self, Resends, Turn};
+use super::revising::Revising;
 use super::service::Service;
 use super::weigh::{Weighed, over_budget, weigh};
 use super::wishes::Wishes;
@@ -29,7 +32,7 @@ use crate::identity::{self, Presented, Tokens};
 use crate::ledger::{
     Admission, Ledger, LedgerError, NewReservation, RequestId, Reservation, Standing,
 };
-use crate::planet::{Api, Asked, Operation, Route, Target, classify};
+use crate::planet::{Api, Asked, Found, Operation, Route, Target, classify};
 use crate::policy::{Caller, Policy, Unclassified};
 use crate::telemetry::{Decision, Metrics};
 use crate::upstream::{Body, Exchanges, Pool, admit, collect_request, full};
@@ -39,6 +42,7 @@ pub struct Guard {
     pub policy: Arc<Policy>,
     pub places: Places,
     pub relay: Relay,
+    pub consultant: Consultant,
     pub tokens: Tokens,
     pub pacer: Pacer,
     pub ledger: Arc<dyn Ledger>,
@@ -47,6 +51,7 @@ pub struct Guard {
     pub pool: Pool,
     pub exchanges: Exchanges,
     pub resends: Arc<Resends>,
+    pub revising: Revising,
     /// The authorities by which clients know the guard.
     pub own: Vec<Authority>,
 }
@@ -83,7 +88,8 @@ impl Guard {
         }
     }
 
-    /// The whole story: know the caller, understand the call, predict, reserve, forward, settle.
+    /// The whole story: know the caller, understand the call, ask Planet what it does not say, predict,
+    /// reserve, forward, settle.
     async fn pass(
         self: &Arc<Self>,
         request: Request<Body>,
@@ -91,11 +97,7 @@ impl Guard {
     ) -> Result<Answer, Refusal> {
         let (mut head, body) = request.into_parts();
         admit(&mut head, &self.own)?;
-        let origin_form = head
-            .uri
-            .path_and_query()
-            .map_or("/", |whole| whole.as_str())
-            .to_owned();
+        let origin_form = origin_form(&head);
         let target = Target::parse(&origin_form)?;
         if let Some(service) = Service::at(&head.method, target.path()) {
             return self.serve(service, &head, body, &target, case).await;
@@ -115,7 +117,7 @@ impl Guard {
         permit(&self.policy, &caller, &route, &head.method, path)?;
         self.pacer.admit(&caller, route.api)?;
         let (body, text) = self.understandable(&route, &head, body).await?;
-        let asked = Asked {
+        let mut asked = Asked {
             method: &head.method,
             route: &route,
             path,
@@ -123,18 +125,23 @@ impl Guard {
             headers: &head.headers,
             body: &text,
             deployment: place.upstream.deployment(),
+            found: Found::default(),
         };
-        let weighed = weigh(&self.policy, &caller, &asked, now)?;
-        if case.wishes.dry_run {
-            let report = self.foretell(weighed, &case.wishes, now).await?;
-            return Ok(self.tell(report, case));
-        }
-        case.wishes.allow(&weighed.predicted)?;
-        let create = fingerprint(&asked, &origin_form, &caller, &presented, &case.wishes);
+        let create = resent::fingerprint(&asked, &origin_form, &caller, &presented, &case.wishes);
         let turn = match self.in_turn(create, case).await? {
             Passage::First(turn) => turn,
             Passage::Answered(answer) => return Ok(*answer),
         };
+        let looked_up = self.look_up(place, &head, &presented, &asked, now).await?;
+        asked.found = looked_up.found();
+        let understood = understand(&self.policy, &asked, now)?;
+        let rights = Rights::of(place, &head.headers, target.query(), Some(&presented));
+        let understood = self.consult(understood, &rights, now).await?;
+        let weighed = weigh(&self.policy, &caller, route.api, understood, now)?;
+        if case.wishes.dry_run {
+            return self.dry_run(weighed, case, now).await;
+        }
+        case.wishes.allow(&weighed.predicted)?;
         let exchange = Exchange {
             guard: Arc::clone(self),
             place: Arc::clone(place),
@@ -142,7 +149,16 @@ impl Guard {
             presented,
             terms: weighed.terms(route.operation),
             route,
-            holding: holding(case, &caller, &weighed, turn.as_ref()),
+            remembered: looked_up.remembered_by().is_some(),
+            holding: holding(
+                case,
+                &caller,
+                route.operation,
+                &weighed,
+                turn.as_ref(),
+                &looked_up,
+            ),
+            alone: looked_up.alone,
             predicted: weighed.predicted,
             turn,
             reservation: None,
@@ -219,18 +235,26 @@ impl Guard {
     }
 }
 
+fn origin_form(head: &Parts) -> String {
+    let whole = head.uri.path_and_query();
+    whole.map_or("/", |whole| whole.as_str()).to_owned()
+}
+
 /// What the books will keep of a request; `None` where no budget counts it, it costs nothing and creates
 /// nothing.
 fn holding(
     case: &Case,
     caller: &Caller,
+    operation: Operation,
     weighed: &Weighed,
     turn: Option<&Turn>,
+    looked_up: &LookedUp,
 ) -> Option<NewReservation> {
+    let fingerprint = turn.map(Turn::fingerprint).or(looked_up.remembered_by());
     let Weighed {
         predicted, claims, ..
     } = weighed;
-    if claims.is_empty() && predicted.totals.is_empty() && turn.is_none() {
+    if claims.is_empty() && predicted.totals.is_empty() && fingerprint.is_none() {
         return None;
     }
     Some(NewReservation {
@@ -240,10 +264,10 @@ fn holding(
         api: case.api.name(),
         product: predicted.reading.products.first().cloned(),
         tag: case.wishes.tag.clone(),
-        fingerprint: turn.map(Turn::fingerprint),
+        fingerprint,
         predicted: predicted.totals.clone(),
         claims: claims.clone(),
-        certain: true,
+        certain: operation.reserves_for_itself(),
     })
 }
 
@@ -269,17 +293,23 @@ pub(super) fn permit(
     }
 }
 
-/// The refusal while the books cannot be read or written.
+/// The refusal while the books cannot be read or written, or do not know this guard any more.
 pub(super) fn books_away(cause: &LedgerError) -> Refusal {
     error!(
         error = cause as &dyn std::error::Error,
         "the books admit nothing"
     );
-    Refusal::new(
-        Problem::TemporaryReducedCapacity,
-        "The guard cannot reach its books, and it admits nothing that it cannot record. Nothing was \
-         sent; try again in a minute.",
-    )
+    let detail = match cause {
+        LedgerError::Restored => {
+            "The guard's books were put back to an earlier moment, so it cannot know what was spent since, and \
+             admits nothing. Nothing was sent; your platform admin must run `quota-guard doctor`."
+        }
+        _ => {
+            "The guard cannot reach its books, and it admits nothing that it cannot record. Nothing was \
+             sent; try again in a minute."
+        }
+    };
+    Refusal::new(Problem::TemporaryReducedCapacity, detail)
 }
 
 pub(super) fn nothing_here() -> Refusal {

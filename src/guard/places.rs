@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use http::Request;
-use http::header::ACCEPT_ENCODING;
+use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use url::Url;
 
 use super::answer::Dialect;
@@ -12,7 +12,8 @@ use super::refusal::{Problem, Refusal};
 use crate::identity::{self, Presented, Secret, SecretError};
 use crate::planet::{Api, Operation, Query, Route, UpstreamKind};
 use crate::policy::{Credential, Policy, Upstream};
-use crate::upstream::{Base, Body, HiddenKey, Login, TargetError};
+use crate::units::UtcTime;
+use crate::upstream::{Base, Body, HiddenKey, Login, Pool, SendError, SendLimits, TargetError};
 
 /// All upstreams of a policy, with their secrets read.
 #[derive(Debug)]
@@ -86,7 +87,7 @@ impl Places {
 }
 
 impl Place {
-    fn open(upstream: &Arc<Upstream>) -> Result<Self, PlaceError> {
+    pub(super) fn open(upstream: &Arc<Upstream>) -> Result<Self, PlaceError> {
         let name = || Arc::clone(upstream.name());
         let read = |source| {
             Secret::read(source).map_err(|cause| PlaceError::Secret {
@@ -153,12 +154,59 @@ impl Place {
         Some(HiddenKey::new(planets, Some(presented.expose())))
     }
 
-    /// Where a token is to be had, if upstream wants one of the guard's own.
-    pub(super) fn login(&self) -> Option<&Arc<Login>> {
-        match &self.access {
-            Access::Client { login, .. } => Some(login),
-            Access::Callers | Access::Key(_) => None,
+    /// Whether upstream charges the account of whoever calls, and not one of the guard's own.
+    pub(super) const fn calls_as_the_caller(&self) -> bool {
+        matches!(self.access, Access::Callers)
+    }
+
+    /// Sends what [`Self::address`] made, with a token where upstream wants one. A token that it does not
+    /// take is not used again; the request is not sent again, since a create must not be.
+    pub(super) async fn send(
+        &self,
+        pool: &Pool,
+        mut request: Request<Body>,
+        limits: SendLimits,
+        now: UtcTime,
+    ) -> Result<Response<Body>, SendError> {
+        let Access::Client { login, .. } = &self.access else {
+            return pool.send(request, limits).await;
+        };
+        let no_token = |cause: Box<dyn std::error::Error + Send + Sync>| SendError::NoToken {
+            host: login.host().to_owned(),
+            cause,
+        };
+        let token = login.token(pool, now).await;
+        let token = token.map_err(|cause| no_token(cause.into()))?;
+        identity::bear(&token, request.headers_mut()).map_err(|cause| no_token(cause.into()))?;
+        let answer = pool.send(request, limits).await?;
+        if answer.status() == StatusCode::UNAUTHORIZED {
+            login.forget(&token);
         }
+        Ok(answer)
+    }
+
+    /// A question of the guard's own, with the rights of the caller whose headers and query these are:
+    /// nothing of them is sent but the credential.
+    pub(super) fn question(
+        &self,
+        (method, target): (Method, &str),
+        (headers, query): (&HeaderMap, Query<'_>),
+        body: Body,
+    ) -> Result<Request<Body>, Refusal> {
+        let (mut head, ()) = Request::new(()).into_parts();
+        head.method = method;
+        for credential in headers.get_all(AUTHORIZATION) {
+            head.headers.append(AUTHORIZATION, credential.clone());
+        }
+        let json = HeaderValue::from_static("application/json");
+        head.headers.insert(ACCEPT, json.clone());
+        head.headers.insert(CONTENT_TYPE, json);
+        let (path, own) = target.split_once('?').unwrap_or((target, ""));
+        let key = identity::query_key(query.raw());
+        let query = [own, &key].into_iter().filter(|part| !part.is_empty());
+        let query = query.collect::<Vec<_>>().join("&");
+        let query = Query::new(Some(&*query).filter(|query| !query.is_empty()));
+        self.address(head, path, query, Operation::Read, body)
     }
 
     /// The request as upstream gets it: our address for theirs, and the right credential.

@@ -1,9 +1,13 @@
-//! From a classified call to what it will cost at most: a pure step, shared by the pipeline, the
-//! `estimate` command and the policy's own tests.
+//! From a classified call to what it will cost at most, in two pure steps that the pipeline, the
+//! `estimate` command and the policy's own tests share: it is understood, then priced. What Planet must be
+//! asked is asked in between, by [`consult`](super::consult).
+
+use std::time::Duration;
 
 use super::refusal::{Problem, Refusal};
-use crate::cost::{self, Estimate, Line};
-use crate::planet::{self, Asked, Declared, Reading, Unbounded};
+use crate::cost::backfill::{self, TooLong};
+use crate::cost::{self, Estimate, Line, Suggestion};
+use crate::planet::{self, Ask, Asked, Declared, Reading, Unbounded};
 use crate::policy::{Bound, Policy, Unpredictable, Word};
 use crate::units::{Amount, Amounts, Unit, UtcTime};
 
@@ -19,8 +23,21 @@ pub struct Predicted {
     pub bounded: bool,
 }
 
-/// Reads and prices a call. What cannot be bounded passes only where the policy lets it.
+/// A call that was read, and not yet priced.
+#[derive(Clone, Debug)]
+pub struct Understood {
+    pub reading: Reading,
+    /// The operator's word on what it costs at most.
+    most: Option<Amount>,
+}
+
+/// Reads and prices a call, without asking anybody.
 pub fn predict(policy: &Policy, asked: &Asked<'_>, now: UtcTime) -> Result<Predicted, Refusal> {
+    price(policy, understand(policy, asked, now)?, now)
+}
+
+/// Reads a call, and refuses one that asks for more of the past than the policy allows.
+pub fn understand(policy: &Policy, asked: &Asked<'_>, now: UtcTime) -> Result<Understood, Refusal> {
     let word = policy.bound(asked.route.api, asked.path).map(Bound::word);
     let (declared, most) = match word {
         Some(Word::Imagery(declared)) => (declared, None),
@@ -28,6 +45,17 @@ pub fn predict(policy: &Policy, asked: &Asked<'_>, now: UtcTime) -> Result<Predi
         None => (Declared::default(), None),
     };
     let reading = planet::read(asked, declared)?;
+    within_reach(policy, &reading.ask, now)?;
+    Ok(Understood { reading, most })
+}
+
+/// Prices a call. What cannot be bounded passes only where the policy lets it.
+pub(super) fn price(
+    policy: &Policy,
+    understood: Understood,
+    now: UtcTime,
+) -> Result<Predicted, Refusal> {
+    let Understood { reading, most } = understood;
     let (prices, plan) = (policy.prices(), policy.plan());
     let outlook = cost::estimate(&reading.ask, prices, plan, now)
         .and_then(|estimate| Ok((estimate, cost::settled(&reading.ask, prices, plan, now)?)));
@@ -76,6 +104,53 @@ fn at_most(outlook: Result<Outlook, Unbounded>, most: Amount) -> Result<Outlook,
 /// What is reserved, and what it settles at when upstream does not say.
 type Outlook = (Estimate, Estimate);
 
+fn within_reach(policy: &Policy, ask: &Ask, now: UtcTime) -> Result<(), Refusal> {
+    let (Some(most), Ask::Subscriptions(all)) = (policy.max_backfill(), ask) else {
+        return Ok(());
+    };
+    let mut long = all
+        .iter()
+        .filter_map(|one| backfill::too_long(one, most, now));
+    long.next()
+        .map_or(Ok(()), |long| Err(reaches_too_far(&long, most, all.len())))
+}
+
+/// The start that would do is told of a single subscription, and of several that one is too long.
+fn reaches_too_far(long: &TooLong, most: Duration, among: usize) -> Refusal {
+    let (subject, suggestion) = match among {
+        1 => (
+            "This subscription",
+            Some(Suggestion::StartTime(long.suggested)),
+        ),
+        _ => ("One of these subscriptions", None),
+    };
+    let TooLong {
+        start,
+        end,
+        suggested,
+    } = long;
+    let detail = format!(
+        "{subject} asks for {} days of backfill, from {start} to {end}, and no more than {} are allowed here. \
+         It would pass with start_time {suggested}.",
+        long.days(),
+        in_words(most)
+    );
+    Refusal {
+        suggestion: suggestion
+            .and_then(|suggestion| serde_json::to_value(suggestion).ok())
+            .map(Box::new),
+        ..Refusal::new(Problem::BackfillTooLong, detail)
+    }
+}
+
+fn in_words(span: Duration) -> String {
+    const DAY: u64 = 86_400;
+    match span.as_secs() {
+        seconds if seconds % DAY == 0 => format!("{} days", seconds / DAY),
+        _ => format!("{span:?}"),
+    }
+}
+
 fn not_predictable(unbounded: &Unbounded) -> Refusal {
     let detail = format!(
         "The cost of this request cannot be predicted: {unbounded}. The guard forwards only what it can \
@@ -96,10 +171,53 @@ mod tests {
     use http::{HeaderMap, Method};
 
     use super::*;
-    use crate::planet::{Deployment, Target, UpstreamKind, classify};
+    use crate::planet::{Deployment, Found, Target, UpstreamKind, classify};
 
     const MAP: &str = "/ogc/wms/a?SERVICE=WMS&REQUEST=GetMap&VERSION=1.3.0&LAYERS=ndvi&FORMAT=image/png\
                        &WIDTH=512&HEIGHT=512&CRS=EPSG:3857&BBOX=0,0,5120,5120&TIME=2026-06-01/2026-06-02";
+
+    fn subscribe(rules: &str, parameters: &str) -> Result<Predicted, Refusal> {
+        let text =
+            format!("[upstreams.planet]\nurl = \"https://a\"\nmount = \"/\"\n[policy]\n{rules}\n");
+        let policy = Policy::parse(&text, "p.toml").unwrap();
+        let target = Target::parse("/subscriptions/v1").unwrap();
+        let body = format!(
+            r#"{{"source": {{"parameters": {{"item_types": ["PSScene"], "asset_types": ["ortho_visual"],
+                "geometry": {{"type": "Polygon", "coordinates": [[[14, 46], [14.1, 46], [14.1, 46.1], [14, 46]]]}},
+                {parameters}}}}}, "delivery": {{"type": "amazon_s3"}}}}"#
+        );
+        let asked = Asked {
+            method: &Method::POST,
+            route: &classify(UpstreamKind::Planet, &Method::POST, target.path()),
+            path: target.path(),
+            query: target.query(),
+            headers: &HeaderMap::new(),
+            body: body.as_bytes(),
+            deployment: Deployment::Main,
+            found: Found::default(),
+        };
+        predict(&policy, &asked, "2026-11-22T12:00:00Z".parse().unwrap())
+    }
+
+    #[test]
+    fn a_backfill_that_is_too_long_is_told_a_start_that_passes() {
+        let refusal = subscribe(
+            "max_backfill = \"90d\"",
+            r#""start_time": "2016-11-22T12:00:00Z""#,
+        );
+        let refusal = refusal.unwrap_err();
+        assert_eq!(refusal.problem, Problem::BackfillTooLong);
+        let sentence = &refusal.detail;
+        assert!(
+            sentence.contains("3652 days") && sentence.contains("90 days are"),
+            "{sentence}"
+        );
+        let start = refusal.suggestion.unwrap()["start_time"].clone();
+        assert_eq!(start, "2026-08-25T00:00:00Z");
+        let start = format!("\"start_time\": {start}");
+        assert!(subscribe("max_backfill = \"90d\"", &start).is_ok());
+        assert!(subscribe("", r#""start_time": "2016-11-22T12:00:00Z""#).is_ok());
+    }
 
     /// The lines predicted of a map under a policy with `bounds`.
     fn lines(bounds: &str) -> Result<Vec<Line>, Refusal> {
@@ -115,6 +233,7 @@ mod tests {
             headers: &HeaderMap::new(),
             body: &[],
             deployment: Deployment::Main,
+            found: Found::default(),
         };
         let predicted = predict(&policy, &asked, "2026-11-22T12:00:00Z".parse().unwrap());
         predicted.map(|predicted| predicted.estimate.lines)

@@ -60,6 +60,9 @@ problems! {
     CeilingExceeded = "ceiling-exceeded", FORBIDDEN, ACCESS_INSUFFICIENT_PROCESSING_UNITS,
         "The request would cost more than its sender allows",
         "The header Quota-Guard-Max is a ceiling of the sender's own. Raise it, leave it out, or ask for less.";
+    BackfillTooLong = "backfill-too-long", FORBIDDEN, COMMON_INSUFFICIENT_PERMISSIONS,
+        "The subscription asks for too much of the past",
+        "A start in the past is backfill, which is charged at once, for every image since. Start later, or ask your platform admin to raise policy.max_backfill.";
     NotClassified = "not-classified", FORBIDDEN, COMMON_INSUFFICIENT_PERMISSIONS,
         "This call is not known to the guard",
         "Calls that no rule knows may spend, so they are not forwarded. Check the method and the path, or ask your platform admin to allow unclassified calls.";
@@ -106,7 +109,10 @@ impl Problem {
 
     /// Whether the policy would not let the request pass, whoever sends it and whenever.
     pub const fn is_verdict(self) -> bool {
-        matches!(self, Self::CostNotPredictable | Self::NotClassified)
+        matches!(
+            self,
+            Self::CostNotPredictable | Self::NotClassified | Self::BackfillTooLong
+        )
     }
 
     pub fn by_name(name: &str) -> Option<Self> {

@@ -5,10 +5,11 @@ use http::{HeaderMap, Method};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::predict::{Understood, understand};
 use super::refusal::Refusal;
-use super::weigh::{Weighed, weigh};
+use super::weigh::weigh;
 use crate::cost::Line;
-use crate::planet::{Api, Asked, Target, classify};
+use crate::planet::{Api, Asked, Found, Target, classify};
 use crate::policy::{Caller, Claim, Decision, Policy};
 use crate::units::{Amount, Amounts, Unit, UtcTime};
 
@@ -64,17 +65,29 @@ pub fn rehearse(
     rehearsal: &Rehearsal<'_>,
     now: UtcTime,
 ) -> Result<Report, Refusal> {
-    let weighed = put_on_the_scales(policy, rehearsal, now)?;
+    let (api, understood) = hear(policy, rehearsal, now)?;
+    judge(policy, rehearsal, api, understood, now)
+}
+
+/// The end of a rehearsal that was understood.
+pub(super) fn judge(
+    policy: &Policy,
+    rehearsal: &Rehearsal<'_>,
+    api: Api,
+    understood: Understood,
+    now: UtcTime,
+) -> Result<Report, Refusal> {
+    let weighed = weigh(policy, &rehearsal.caller, api, understood, now)?;
     let untouched: Vec<_> = weighed.claims.iter().map(|claim| claim.limit).collect();
     Ok(weighed.report(policy, &untouched, now))
 }
 
 /// Understands a request that is not sent as one that is.
-pub(super) fn put_on_the_scales(
+pub(super) fn hear(
     policy: &Policy,
     rehearsal: &Rehearsal<'_>,
     now: UtcTime,
-) -> Result<Weighed, Refusal> {
+) -> Result<(Api, Understood), Refusal> {
     let target = Target::parse(rehearsal.target)?;
     let Some((upstream, path)) = policy.upstream_for(target.path()) else {
         return Err(super::pipeline::nothing_here());
@@ -89,8 +102,9 @@ pub(super) fn put_on_the_scales(
         headers: &rehearsal.headers,
         body: rehearsal.body,
         deployment: upstream.deployment(),
+        found: Found::default(),
     };
-    weigh(policy, &rehearsal.caller, &asked, now)
+    Ok((route.api, understand(policy, &asked, now)?))
 }
 
 impl Report {

@@ -22,7 +22,8 @@ pub(super) enum Passage {
 }
 
 impl Guard {
-    /// Lets a create pass unless it was sent before and its answer has not reached its client.
+    /// Lets a create pass unless it was sent before and its answer has not reached its client. It stands
+    /// before Planet is asked anything: who sends a create again needs the first one's answer alone.
     pub(super) async fn in_turn(
         &self,
         create: Option<Fingerprint>,

@@ -1,5 +1,6 @@
 //! What callers can ask of the guard itself, with their own key: how their budgets stand, and what a
-//! request would cost. Nothing here goes upstream, and nobody sees what is another team's.
+//! request would cost. Nothing is forwarded from here, though Planet may be asked what the request does not
+//! say; and nobody sees what is another team's.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,13 +12,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::answer::{Answer, Notes, Reply};
+use super::consult::Rights;
 use super::pipeline::{Case, Guard, books_away};
 use super::refusal::{Problem, Refusal};
-use super::rehearse::{Rehearsal, Report, put_on_the_scales};
+use super::rehearse::{Rehearsal, Report, hear};
+use super::weigh::{Weighed, weigh};
 use super::wishes::Wishes;
 use crate::identity::Presented;
 use crate::ledger::Balance;
-use crate::planet::{Target, json};
+use crate::planet::{Query, Target, json};
 use crate::policy::{Account, Budget, Caller, Dimension};
 use crate::units::{Amount, Unit, UtcTime};
 use crate::upstream::{Body, collect_request};
@@ -105,7 +108,10 @@ impl Guard {
             Service::Quota => Reply::document(&self.quota(&caller)),
             Service::Daily => Reply::document(&self.daily(&caller, now).await?),
             Service::History => Reply::document(&self.history(&caller).await?),
-            Service::Estimate => return self.estimate(caller, head, body, case, now).await,
+            Service::Estimate => {
+                let rights = (&presented, target.query());
+                return self.estimate(caller, rights, head, body, case, now).await;
+            }
             Service::Nothing => return Err(no_such_page()),
         };
         Ok(Answer::new(reply, Notes::new(case.request)))
@@ -173,6 +179,7 @@ impl Guard {
     async fn estimate(
         &self,
         caller: Caller,
+        (presented, query): (&Presented, Query<'_>),
         head: &Parts,
         body: Body,
         case: &mut Case,
@@ -198,7 +205,10 @@ impl Guard {
             headers: HeaderMap::from_iter([json]),
             body: &sent,
         };
-        let report = match put_on_the_scales(&self.policy, &rehearsal, now) {
+        let report = match self
+            .weigh_rehearsal(&rehearsal, head, presented, query, now)
+            .await
+        {
             Ok(weighed) => {
                 case.api = weighed.api;
                 self.foretell(weighed, &wishes, now).await?
@@ -207,6 +217,24 @@ impl Guard {
             Err(refusal) => return Err(refusal),
         };
         Ok(self.tell(report, case))
+    }
+
+    /// Prices a request that is not sent as one that is, with the rights of whoever asks.
+    async fn weigh_rehearsal(
+        &self,
+        rehearsal: &Rehearsal<'_>,
+        head: &Parts,
+        presented: &Presented,
+        query: Query<'_>,
+        now: UtcTime,
+    ) -> Result<Weighed, Refusal> {
+        let (api, mut understood) = hear(&self.policy, rehearsal, now)?;
+        let target = Target::parse(rehearsal.target)?;
+        if let Some((place, _)) = self.places.find(target.path()) {
+            let rights = Rights::of(place, &head.headers, query, Some(presented));
+            understood = self.consult(understood, &rights, now).await?;
+        }
+        weigh(&self.policy, &rehearsal.caller, api, understood, now)
     }
 
     /// The budgets that some request of this caller may touch.

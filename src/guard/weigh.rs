@@ -3,15 +3,18 @@
 
 use http::StatusCode;
 
-use super::predict::{Predicted, predict};
+use super::predict::{Predicted, Understood, price};
 use super::refusal::Refusal;
 use super::rehearse::{BudgetReport, Report};
 use super::settle::Terms;
-use crate::cost;
+use crate::cost::{self, Estimate};
 use crate::ledger::Breach;
-use crate::planet::{Api, Asked, Operation};
+use crate::planet::{Api, Operation};
 use crate::policy::{BreachStatus, Budget, Call, Caller, Claim, Decision, Policy};
-use crate::units::{Amount, Amounts, UtcTime};
+use crate::units::{Amount, Amounts, Unit, UtcTime};
+
+/// Rules that one refusal explains.
+const MOST_RULES: usize = 2;
 
 /// A request that was priced and judged.
 pub(super) struct Weighed {
@@ -24,17 +27,18 @@ pub(super) struct Weighed {
 pub(super) fn weigh(
     policy: &Policy,
     caller: &Caller,
-    asked: &Asked<'_>,
+    api: Api,
+    understood: Understood,
     now: UtcTime,
 ) -> Result<Weighed, Refusal> {
-    let predicted = predict(policy, asked, now)?;
+    let predicted = price(policy, understood, now)?;
     let call = Call {
-        api: asked.route.api,
+        api,
         products: &predicted.reading.products,
     };
     let claims = policy.judge(caller, call, &predicted.totals, now);
     Ok(Weighed {
-        api: asked.route.api,
+        api,
         predicted,
         claims,
     })
@@ -117,9 +121,11 @@ pub(super) fn over_budget(
             .map_or(breach.remaining, |left| left.min(breach.remaining));
         left.set(unit, least);
     }
+    let area_rules = area_rules(&predicted.estimate, &breaches);
     let ask = &predicted.reading.ask;
     let nearest = cost::suggest(ask, policy.prices(), policy.plan(), now, &left);
-    let mut hints: Vec<String> = nearest.iter().map(ToString::to_string).collect();
+    let mut hints: Vec<String> = area_rules.collect();
+    hints.extend(nearest.iter().map(ToString::to_string));
     hints.extend(cost::hints(ask).into_iter().map(ToOwned::to_owned));
     Refusal {
         suggestion: nearest
@@ -127,4 +133,19 @@ pub(super) fn over_budget(
             .map(Box::new),
         ..Refusal::over_budget(predicted.totals.clone(), breaches, status, &hints)
     }
+}
+
+/// By which rule an area that is too much was counted: Planet's pages disagree, and the policy chooses.
+fn area_rules<'a>(
+    estimate: &'a Estimate,
+    breaches: &[Breach],
+) -> impl Iterator<Item = String> + 'a {
+    let short = breaches
+        .iter()
+        .any(|breach| breach.account.unit == Unit::Aum);
+    let lines = estimate.lines.iter();
+    lines
+        .filter(move |line| short && line.unit == Unit::Aum && !line.amount.is_zero())
+        .take(MOST_RULES)
+        .map(|line| format!("The rule '{}' counts {}.", line.rule, line.quantity))
 }

@@ -17,6 +17,13 @@ pub fn strip(headers: &mut HeaderMap, query: Option<&str>) -> Option<String> {
     (!kept.is_empty()).then(|| kept.join("&"))
 }
 
+/// The part of a query that holds the caller's credential; empty where there is none.
+pub fn query_key(query: Option<&str>) -> String {
+    let pairs = query.unwrap_or_default().split('&');
+    let keys: Vec<&str> = pairs.filter(|pair| is_key_pair(pair)).collect();
+    keys.join("&")
+}
+
 /// Puts upstream's credential where that kind of upstream looks for it; answers the query to send.
 pub fn inject(
     kind: UpstreamKind,
@@ -82,6 +89,20 @@ mod tests {
         }
         assert_eq!(headers.len(), 1);
         assert!(headers.contains_key("accept"));
+    }
+
+    #[test]
+    fn of_a_query_the_credential_alone_is_kept() {
+        for (query, key) in [
+            (None, ""),
+            (Some("a=1&b=2"), ""),
+            (
+                Some("a=%2F&api_key=K&b=+&api%5fkey=K&c"),
+                "api_key=K&api%5fkey=K",
+            ),
+        ] {
+            assert_eq!(query_key(query), key, "{query:?}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod presented;
 mod secret;
 mod token;
 
-pub use credential::{bear, inject, strip};
+pub use credential::{bear, inject, query_key, strip};
 pub use presented::Presented;
 pub use secret::{NewKey, Secret, SecretError, hash};
 pub use token::{Issued, Tokens};

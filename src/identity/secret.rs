@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
-use crate::policy::{KeyHash, SecretSource};
+use crate::policy::{KeyHash, Role, SecretSource};
 
 /// A credential in the clear. It leaves through [`Secret::expose`] alone.
 #[derive(Clone, Eq, PartialEq)]
@@ -96,6 +96,15 @@ impl NewKey {
             self.hash
         )
     }
+
+    /// The same for a token of the admin port.
+    pub fn admin_toml_lines(&self, name: &str, role: Role) -> String {
+        format!(
+            "# in [admin], add to tokens:\n\
+             {{ name = \"{name}\", sha256 = \"{}\", role = \"{role}\" }},\n",
+            self.hash
+        )
+    }
 }
 
 /// The SHA-256 by which the policy knows a key.
@@ -144,6 +153,19 @@ mod tests {
         let policy = crate::policy::Policy::parse(&policy, "p.toml").unwrap();
         let found = policy.key(&hash(new.secret().expose())).unwrap();
         assert_eq!((&**found.team(), &**found.id()), ("water", "w-1"));
+    }
+
+    #[test]
+    fn the_line_for_an_admin_admits_the_token_to_the_admin_port() {
+        let new = NewKey::generate().unwrap();
+        let line = new.admin_toml_lines("ops", Role::Approver);
+        assert!(!line.contains(new.secret().expose()));
+        let policy = format!(
+            "[upstreams.planet]\nurl = \"https://a\"\nmount = \"/\"\n[admin]\ntokens = [\n{line}]\n"
+        );
+        let policy = crate::policy::Policy::parse(&policy, "p.toml").unwrap();
+        let found = policy.admin_token(&hash(new.secret().expose())).unwrap();
+        assert_eq!((&**found.name(), found.role()), ("ops", Role::Approver));
     }
 
     #[test]

@@ -100,8 +100,8 @@ pub trait Ledger: Send + Sync {
     /// wanted of it, as far as its account allows. Answers how those stand now.
     async fn report(&self, report: &Report, now: UtcTime) -> Result<Vec<Leased>, LedgerError>;
 
-    /// Asks all other replicas to give back what they lease of these accounts and do not need. For a few
-    /// seconds nothing more of them is leased to anybody.
+    /// Asks all other replicas to give back what they lease of these accounts and do not need. Of those
+    /// that are, nothing more is leased to anybody for a few seconds.
     async fn recall(&self, accounts: &[Account], now: UtcTime) -> Result<(), LedgerError>;
 
     /// The answer of a request has reached its client, so an identical request is a new one from here

@@ -3,12 +3,10 @@
 //! Every write carries the life it was made in. A life that the books have closed, because its replica
 //! began another or was silent for too long, writes nothing any more.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use super::AccountKey;
-use crate::units::Amount;
+use super::Marks;
 
 /// Names one guard among those that share the books. It stands in the replica's journal, so that after a
 /// restart it is the same one.
@@ -16,7 +14,7 @@ use crate::units::Amount;
 pub struct ReplicaId(uuid::Uuid);
 
 /// One life of a replica, numbered by the books in the order of their beginnings.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Epoch(i64);
 
 /// What a replica's journal, or the replica itself while it runs, shows of its last life.
@@ -26,8 +24,8 @@ pub struct Proof {
     /// The last report that the books are known to have taken. Books that have not seen it were put back
     /// to an earlier moment.
     pub reported: u64,
-    /// What may have been spent of each lease in that life, at the most.
-    pub marks: BTreeMap<AccountKey, Amount>,
+    /// What may have been spent of each lease in that life, at the most; `None` when nothing is known.
+    pub marks: Option<Marks>,
 }
 
 /// What the beginning of a life found.

@@ -128,22 +128,26 @@ pub fn left<'a>(top_ups: impl Iterator<Item = &'a TopUp>, now: UtcTime) -> Amoun
 /// the top-ups that end last.
 pub fn redraw(top_ups: &mut [&mut TopUp], draws: &mut Draws, wanted: Amount, now: UtcTime) {
     top_ups.sort_by_key(|top_up| top_up.turn());
-    let drawn = draws
+    let so_far = draws
         .values()
         .fold(Amount::ZERO, |sum, draw| sum.saturating_add(*draw));
-    let mut more = wanted.minus(drawn);
+    let mut lacking = wanted.minus(so_far);
     for top_up in &mut *top_ups {
-        let step = top_up.left(now).min(more);
+        let step = top_up.left(now).min(lacking);
         top_up.drawn = top_up.drawn.saturating_add(step);
         change(draws, top_up.id, |draw| draw.saturating_add(step));
-        more = more.minus(step);
+        lacking = lacking.minus(step);
     }
-    let mut less = drawn.minus(wanted);
+    let mut needless = so_far.minus(wanted);
     for top_up in top_ups.iter_mut().rev() {
-        let step = draws.get(&top_up.id).copied().unwrap_or_default().min(less);
+        let step = draws
+            .get(&top_up.id)
+            .copied()
+            .unwrap_or_default()
+            .min(needless);
         top_up.drawn = top_up.drawn.minus(step);
         change(draws, top_up.id, |draw| draw.minus(step));
-        less = less.minus(step);
+        needless = needless.minus(step);
     }
 }
 

@@ -1,8 +1,21 @@
-//! What Planet says back about cost.
+//! What Planet says back about cost, and when its word is not taken.
 
 use http::HeaderMap;
 
 use crate::units::{Amount, InvalidAmount, Pu};
+
+/// Why an answer is not relied on, as a clause that fits behind "Planet's answer cannot be used: ".
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{why}")]
+pub struct Doubt {
+    pub why: String,
+}
+
+impl Doubt {
+    pub fn new(why: impl Into<String>) -> Self {
+        Self { why: why.into() }
+    }
+}
 
 /// The documented name, and the one that every captured answer has.
 const COST_HEADERS: [&str; 2] = ["x-processunits", "x-processingunits-spent"];

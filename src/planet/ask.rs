@@ -10,7 +10,7 @@ use super::imagery::Imagery;
 use super::jobs::AsyncAsk;
 use super::orders::OrderAsk;
 use super::quota::ReservationAsk;
-use super::subscriptions::SubscriptionAsk;
+use super::subscriptions::{Present, Revision, SubscriptionAsk};
 
 /// One understood request. Each variant holds what the cost rules need and nothing else.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,8 +37,14 @@ pub enum Ask {
     Order(OrderAsk),
     /// One subscription or, by a bulk call, several.
     Subscriptions(Vec<SubscriptionAsk>),
+    /// A subscription changed, which may widen what it will cost.
+    Revision(Box<Revision>),
+    /// Subscriptions that stood still and go on.
+    Reactivation(Vec<Present>),
     /// One asset made ready for download.
     Activation(Asset),
+    /// The same, within the time in which somebody has paid for it.
+    ActivatedBefore(Asset),
     /// One asset downloaded.
     Download(Asset),
     /// One basemap quad downloaded.

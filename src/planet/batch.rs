@@ -1,17 +1,27 @@
 //! Batch processing: one image for each tile of a grid that an area touches.
 //!
 //! The body of the request that creates a task says what starting it will cost; the one that starts it
-//! names the task alone. Bodies hold keys of buckets, and nothing of them is kept but what is listed here.
+//! names the task alone, which is read back for it ([`task`]). Bodies hold keys of buckets, and nothing of
+//! them is kept but what is listed here.
+
+mod task;
+
+pub use task::{read_statistics_task, read_task};
+
+use std::sync::Arc;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::document::Document;
+use super::evalscript::Script;
 use super::extent::{Extent, Ground};
 use super::format::{self, RawResponse, Unstated, Wanted};
 use super::frame::RawBounds;
 use super::imagery::{Imagery, Known, Notes, Unread, reading};
+use super::jobs::{self, RawJobOutput};
 use super::sources::{RawData, Sampling, Setting, products};
-use super::{Ask, Misread, Reading, Unbounded, correction, json, number, process};
+use super::{Ask, Misread, Reading, correction, json, number, process};
 
 /// What starting a batch will render.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +29,17 @@ pub struct BatchAsk {
     /// One tile.
     pub tile: Imagery,
     pub tiles: u64,
+    pub leaving: Leaving,
+}
+
+/// What all tiles together deliver to another region than the one that makes them.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Leaving {
+    Nothing,
+    /// Uncompressed.
+    Bytes(u64),
+    /// How much cannot be told, as a clause.
+    Unknown(String),
 }
 
 /// Tiles of a grid; a degree counts as one where the grid is one of degrees.
@@ -51,13 +72,19 @@ struct RawBatch {
     input: Option<RawTiling>,
     /// Version 1.
     tiling_grid: Option<RawTiling>,
+    /// Version 1, before it had a `tilingGrid`.
+    tiling_grid_id: Option<u64>,
+    resolution: Option<f64>,
+    output: Option<RawJobOutput>,
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct RawRequest {
     input: RawInput,
     output: Option<RawOutput>,
     evalscript: Option<String>,
+    evalscript_reference: Option<IgnoredAny>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -71,7 +98,7 @@ struct RawOutput {
     responses: Option<Vec<RawResponse>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RawTiling {
     r#type: Option<String>,
@@ -85,24 +112,48 @@ struct RawTiling {
 pub fn read(document: &Document<'_>, known: &Known<'_>) -> Result<Reading, Misread> {
     let raw: RawBatch = json::read_checked(document.json)?;
     let products = products(&raw.process_request.input.data)?;
-    reading(raw.ask(document, known).map(Ask::Batch), products)
+    let ask = raw.ask(document, Stored::Inside, known).map(Ask::Batch);
+    reading(ask, products)
 }
 
-/// The request that starts, resumes or restarts a batch, of images or of statistics.
-pub fn start() -> Reading {
-    let why = "the request that starts a batch names its task alone, and not what it will render";
-    Reading {
-        ask: Ask::Unbounded(Unbounded { why: why.into() }),
-        products: vec![],
-    }
+/// Where the script of a batch is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Stored {
+    /// In the request, or it has none.
+    Inside,
+    /// Perhaps elsewhere: a task may be shown without it.
+    Elsewhere,
 }
 
 impl RawBatch {
-    fn ask(&self, document: &Document<'_>, known: &Known<'_>) -> Result<BatchAsk, Unread> {
+    fn tiling(&self) -> Result<RawTiling, Misread> {
+        let stated = self.input.as_ref().or(self.tiling_grid.as_ref());
+        let old = || RawTiling {
+            id: self.tiling_grid_id,
+            resolution: self.resolution,
+            ..RawTiling::default()
+        };
+        let old = self.tiling_grid_id.map(|_| old());
+        match (stated, old) {
+            (Some(_), Some(_)) => Err(Misread::new(
+                "the batch names a tiling grid twice; keep the one in input or tilingGrid",
+            )),
+            (Some(stated), None) => Ok(stated.clone()),
+            (None, Some(old)) => Ok(old),
+            (None, None) => Err(Misread::new(
+                "the batch has no tiling grid; write one in input",
+            )),
+        }
+    }
+
+    fn ask(
+        &self,
+        document: &Document<'_>,
+        stored: Stored,
+        known: &Known<'_>,
+    ) -> Result<BatchAsk, Unread> {
         let request = &self.process_request;
-        let tiling = self.input.as_ref().or(self.tiling_grid.as_ref());
-        let tiling = tiling
-            .ok_or_else(|| Misread::new("the batch has no tiling grid; write one in input"))?;
+        let tiling = self.tiling()?;
         let grid = tiling.grid()?;
         let bounds = request
             .input
@@ -112,13 +163,10 @@ impl RawBatch {
         let tiles = grid.touched_by(bounds.read()?)?;
         let mut notes = Notes::default();
         notes.add("every tile of the grid that the area's box could touch counts");
-        let script = process::script(request.evalscript.as_deref(), document.script, false, known)?;
+        let script = request.script(document, stored, known)?;
         let setting = Setting {
             area: Some((grid.tile(), grid.ground)),
-            sampling: Sampling {
-                simple: 1,
-                period: None,
-            },
+            sampling: Sampling::once(None),
             known,
         };
         let sources = setting.sources(&request.input.data, &script, &mut notes)?;
@@ -144,7 +192,48 @@ impl RawBatch {
             speckle_filter,
             bounded: notes.into_clauses(),
         };
-        Ok(BatchAsk { tile, tiles })
+        let leaving = self.leaving(&tile, tiles, &script, known);
+        Ok(BatchAsk {
+            tile,
+            tiles,
+            leaving,
+        })
+    }
+
+    fn leaving(&self, tile: &Imagery, tiles: u64, script: &Script, known: &Known<'_>) -> Leaving {
+        if self
+            .output
+            .as_ref()
+            .is_some_and(|job| job.stays_in(known.deployment))
+        {
+            return Leaving::Nothing;
+        }
+        let bytes = jobs::uncompressed(tile, script).and_then(|one| one.checked_mul(tiles));
+        bytes.map_or_else(
+            || {
+                Leaving::Unknown(
+                    "the batch delivers to another region, and its output bands are not stated; state \
+                     output.bands as a number in setup(), or the bucket's region in delivery.s3.region"
+                        .to_owned(),
+                )
+            },
+            Leaving::Bytes,
+        )
+    }
+}
+
+impl RawRequest {
+    fn script(
+        &self,
+        document: &Document<'_>,
+        stored: Stored,
+        known: &Known<'_>,
+    ) -> Result<Arc<Script>, Misread> {
+        let inside = self.evalscript.as_deref();
+        let missing = inside.is_none() && document.script.is_none();
+        let elsewhere =
+            self.evalscript_reference.is_some() || (missing && stored == Stored::Elsewhere);
+        process::script(inside, document.script, elsewhere, known)
     }
 }
 
@@ -152,7 +241,8 @@ impl RawTiling {
     fn grid(&self) -> Result<&'static Grid, Unread> {
         if self.r#type.as_deref() == Some("geopackage") {
             return Err(Unread::unbounded(
-                "the features of the batch lie in a bucket and cannot be seen; use a tiling grid, or have it approved",
+                "the features of the batch lie in a bucket and cannot be seen; use a tiling grid, or have the most \
+                 that a task may cost declared under [[bounds]]",
             ));
         }
         let known = GRIDS.iter().find(|grid| Some(grid.id) == self.id);
@@ -220,135 +310,4 @@ impl Grid {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use proptest::prelude::*;
-    use serde_json::{Value, json};
-
-    use super::*;
-    use crate::planet::collections::Deployment;
-    use crate::planet::{Declared, evalscript};
-
-    fn read_value(body: &Value) -> Result<Ask, Misread> {
-        let analysed = |script: &str| Arc::new(evalscript::read(script));
-        let known = Known {
-            deployment: Deployment::Main,
-            accept: None,
-            declared: Declared::default(),
-            scripts: &analysed,
-        };
-        let body = body.to_string();
-        Ok(read(
-            &Document {
-                json: body.as_bytes(),
-                script: None,
-            },
-            &known,
-        )?
-        .ask)
-    }
-
-    fn request(input: &Value, bbox: &Value) -> Value {
-        json!({
-            "processRequest": {
-                "input": {"bounds": {"bbox": bbox}, "data": [{"type": "sentinel-2-l2a"}]},
-                "output": {"responses": [{"identifier": "default", "format": {"type": "image/tiff"}}]},
-                "evalscript": "//VERSION=3\nfunction setup() { return {input: ['B04', 'B08', 'B02'], output: {bands: 3}} }",
-            },
-            "input": input,
-            "output": {"type": "raster", "delivery": {"s3": {"url": "s3://b", "secretAccessKey": "S"}}},
-        })
-    }
-
-    #[track_caller]
-    fn batch(input: &Value, bbox: &Value) -> BatchAsk {
-        match read_value(&request(input, bbox)).unwrap() {
-            Ask::Batch(batch) => batch,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn tiles_have_the_pixels_of_their_edge_and_both_buffers() {
-        let grid = json!({"type": "tiling-grid", "id": 0, "resolution": 10.0, "bufferX": 50, "bufferY": 0});
-        let batch = batch(&grid, &json!([13.0, 45.0, 13.1, 45.1]));
-        assert_eq!(
-            (
-                batch.tile.width,
-                batch.tile.height,
-                batch.tile.sources[0].bands
-            ),
-            (2104, 2004, 3)
-        );
-        assert_eq!(
-            batch.tiles, 9,
-            "a corner of the grid, and the border of a zone, were it there"
-        );
-    }
-
-    #[test]
-    fn a_larger_area_touches_more_tiles() {
-        let tiles = |bbox: Value| batch(&json!({"id": 3, "resolution": 0.0001}), &bbox).tiles;
-        assert_eq!(tiles(json!([0.5, 0.5, 1.5, 1.5])), 9);
-        assert_eq!(tiles(json!([0.0, 0.0, 10.0, 5.0])), 84);
-    }
-
-    #[test]
-    fn what_lies_in_a_bucket_or_on_an_unknown_grid_is_unbounded() {
-        let bbox = json!([13.0, 45.0, 13.1, 45.1]);
-        for input in [
-            json!({"type": "geopackage", "features": {}}),
-            json!({"type": "tiling-grid", "id": 99, "resolution": 10}),
-        ] {
-            assert!(
-                matches!(read_value(&request(&input, &bbox)), Ok(Ask::Unbounded(_))),
-                "{input}"
-            );
-        }
-    }
-
-    #[test]
-    fn the_first_version_keeps_its_grid_elsewhere() {
-        let mut old = request(&json!(null), &json!([13.0, 45.0, 13.1, 45.1]));
-        old["tilingGrid"] = json!({"id": 1, "resolution": 20.0});
-        let Ok(Ask::Batch(batch)) = read_value(&old) else {
-            panic!("bounded")
-        };
-        assert_eq!((batch.tile.width, batch.tile.height), (500, 500));
-        assert!(!format!("{batch:?}").contains("s3://"));
-    }
-
-    #[test]
-    fn batches_that_upstream_would_refuse_are_answered_with_what_to_write() {
-        let bbox = json!([13.0, 45.0, 13.1, 45.1]);
-        for input in [
-            json!(null),
-            json!({"id": 0}),
-            json!({"id": 0, "resolution": 0}),
-            json!({"id": 0, "resolution": -10}),
-            json!({"id": "0"}),
-        ] {
-            assert!(
-                !matches!(read_value(&request(&input, &bbox)), Ok(Ask::Batch(_))),
-                "{input}"
-            );
-        }
-        assert!(
-            read_value(&request(
-                &json!({"id": 0, "resolution": 10}),
-                &json!([1, 1, 0, 0])
-            ))
-            .is_err()
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_are_read_without_a_panic(body in any::<Vec<u8>>()) {
-            let analysed = |script: &str| Arc::new(evalscript::read(script));
-            let known = Known { deployment: Deployment::Main, accept: None, declared: Declared::default(), scripts: &analysed };
-            let _ = read(&Document { json: &body, script: None }, &known);
-        }
-    }
-}
+mod tests;

@@ -132,7 +132,11 @@ impl Drawn<'_> {
     }
 
     fn samples(&self, mosaicking: Mosaicking, notes: &mut Notes) -> Result<u64, Unread> {
-        let Sampling { simple, period } = self.setting.sampling;
+        let Sampling {
+            simple,
+            period,
+            split_days,
+        } = self.setting.sampling;
         if mosaicking == Mosaicking::Simple || self.collection.is_some_and(Collection::is_timeless)
         {
             return Ok(simple);
@@ -143,7 +147,7 @@ impl Drawn<'_> {
                 .scenes_a_day()
                 .and_then(|scenes| scenes.checked_mul(period.days()))
                 .ok_or("TILE mosaicking counts every scene, and how many cover the area is not published"),
-            (_, Some(period)) => Ok(period.days()),
+            (_, Some(period)) => Ok(period.days().saturating_add(split_days)),
         };
         match (bound, self.setting.known.declared.samples) {
             (Ok(samples), _) => {

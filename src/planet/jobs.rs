@@ -2,8 +2,6 @@
 //!
 //! The body holds keys of the bucket; nothing of `delivery` but its region is kept or shown.
 
-use std::sync::Arc;
-
 use serde::Deserialize;
 
 use super::collections::Deployment;
@@ -38,7 +36,7 @@ struct RawJob {
 }
 
 #[derive(Debug, Deserialize)]
-struct RawJobOutput {
+pub(super) struct RawJobOutput {
     delivery: Option<RawDelivery>,
 }
 
@@ -78,7 +76,11 @@ fn ask(
 ) -> Result<AsyncAsk, Unread> {
     let imagery = raw.imagery(document, known, SIZE)?;
     let script = raw.script(document, known)?;
-    let leaving_bytes = if job.stays_in(known.deployment) {
+    let stays = job
+        .output
+        .as_ref()
+        .is_some_and(|output| output.stays_in(known.deployment));
+    let leaving_bytes = if stays {
         0
     } else {
         leaving(&imagery, &script)?
@@ -89,13 +91,12 @@ fn ask(
     })
 }
 
-impl RawJob {
-    fn stays_in(&self, deployment: Deployment) -> bool {
-        let delivery = self
-            .output
+impl RawJobOutput {
+    /// Whether it is delivered where it is made.
+    pub(super) fn stays_in(&self, deployment: Deployment) -> bool {
+        let region = self
+            .delivery
             .as_ref()
-            .and_then(|output| output.delivery.as_ref());
-        let region = delivery
             .and_then(|delivery| delivery.s3.as_ref())
             .and_then(|bucket| bucket.region.as_deref());
         match deployment {
@@ -106,26 +107,29 @@ impl RawJob {
     }
 }
 
-fn leaving(imagery: &Imagery, script: &Arc<Script>) -> Result<u64, Unread> {
-    let pixel = match &**script {
-        Script::Setup(setup) => setup.output_bytes,
-        _ => None,
-    };
-    let pixel = pixel.ok_or_else(|| {
+fn leaving(imagery: &Imagery, script: &Script) -> Result<u64, Unread> {
+    uncompressed(imagery, script).ok_or_else(|| {
         Unread::unbounded(
             "the image is delivered to another region, which is charged by size, and its output bands are not stated; \
              state output.bands as a number in setup(), or the bucket's region, if it is the service's own, in delivery.s3.region",
         )
-    })?;
-    imagery
-        .width
-        .checked_mul(imagery.height)
-        .and_then(|pixels| pixels.checked_mul(pixel))
-        .ok_or_else(|| Unread::unbounded("the image is too large to count"))
+    })
+}
+
+/// Bytes of an image whose script states its outputs.
+pub(super) fn uncompressed(imagery: &Imagery, script: &Script) -> Option<u64> {
+    let pixel = match script {
+        Script::Setup(setup) => setup.output_bytes?,
+        _ => return None,
+    };
+    let pixels = imagery.width.checked_mul(imagery.height)?;
+    pixels.checked_mul(pixel)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::prelude::*;
     use serde_json::{Value, json};
 

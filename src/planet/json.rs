@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 use std::fmt;
 
+use serde::Deserialize;
 use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, SeqAccess};
 
 use super::{Misread, spelling};
@@ -14,6 +15,13 @@ use super::{Misread, spelling};
 pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Misread> {
     check(text)?;
     read_checked(text)
+}
+
+/// As [`read`], of what borrows from the text. The error names a line and a column alone.
+pub(super) fn read_borrowed<'de, T: Deserialize<'de>>(text: &'de [u8]) -> Result<T, Misread> {
+    check(text)?;
+    serde_json::from_slice(text)
+        .map_err(|error| Misread::new(format!("the JSON cannot be understood: {error}")))
 }
 
 /// As [`read`], of text that has passed [`check`] before.

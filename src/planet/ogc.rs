@@ -93,13 +93,9 @@ impl<'a> Parameters<'a> {
             _ => self.size(&mut notes)?,
         };
         let script = self.script()?;
-        let sampling = Sampling {
-            simple: 1,
-            period: self.period()?,
-        };
         let setting = Setting {
             area: None,
-            sampling,
+            sampling: Sampling::once(self.period()?),
             known: self.known,
         };
         let source = setting.layer(&self.layer()?, &script, &mut notes)?;

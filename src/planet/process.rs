@@ -85,13 +85,9 @@ impl RawProcess {
         let output = self.output.as_ref();
         let size = output.map_or_else(RawSize::default, RawOutput::size);
         let frame = size.frame(self.input.bounds.as_ref(), rule, &mut notes)?;
-        let sampling = Sampling {
-            simple: 1,
-            period: None,
-        };
         let setting = Setting {
             area: Some((frame.extent, frame.ground)),
-            sampling,
+            sampling: Sampling::once(None),
             known,
         };
         let sources = setting.sources(&self.input.data, &script, &mut notes)?;

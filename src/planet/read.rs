@@ -8,11 +8,13 @@ use http::{HeaderMap, Method};
 use super::basemaps::{Quad, Tile};
 use super::data::Asset;
 use super::document::{self, Document};
+use super::imagery::Unread;
 use super::route::OgcRequest;
 use super::subscriptions::SubscriptionAsk;
 use super::{
-    Ask, Declared, Deployment, Known, Misread, Operation, Query, Reading, Route, Unbounded,
-    catalog, evalscript, jobs, ogc, orders, process, quota, statistics, subscriptions,
+    Api, Ask, Declared, Deployment, Found, Known, Misread, Operation, Query, Reading, Route,
+    Unbounded, batch, catalog, evalscript, found, jobs, ogc, orders, process, quota, statistics,
+    subscriptions,
 };
 
 /// A classified call, as far as its cost may depend on it.
@@ -28,6 +30,8 @@ pub struct Asked<'a> {
     pub body: &'a [u8],
     /// Which of Sentinel Hub's sites is called: what counts as local.
     pub deployment: Deployment,
+    /// What the guard has found out besides.
+    pub found: Found<'a>,
 }
 
 /// What the call asks for. `declared` is the operator's word for what it does not show.
@@ -60,19 +64,22 @@ pub fn read(asked: &Asked<'_>, declared: Declared) -> Result<Reading, Misread> {
         Operation::CatalogItems => catalog::items(asked.param("collection"), asked.query),
         Operation::CatalogItem => Ok(catalog::item(asked.param("collection"))),
         Operation::CollectionWrite => Ok(of_no_product(Ask::CollectionWrite)),
-        Operation::StartBatch => Ok(unbounded(
-            "the call that starts a batch names its task alone, and the guard does not follow tasks yet",
-        )),
-        Operation::ReviseSubscription
-        | Operation::ReactivateSubscription
-        | Operation::ReactivateSubscriptions => Ok(unbounded(
-            "what is left of the subscription does not stand in the request, and the guard does not \
-             follow subscriptions yet",
-        )),
+        Operation::StartBatch => Ok(asked.started(declared)),
+        Operation::ReviseSubscription => asked.revised(),
+        Operation::ReactivateSubscription | Operation::ReactivateSubscriptions => {
+            Ok(asked.reactivated())
+        }
         Operation::CreateOrder => ordered(asked.body),
         Operation::CreateSubscription => Ok(subscribed(vec![subscriptions::read(asked.body)?])),
         Operation::CreateSubscriptions => Ok(subscribed(subscriptions::read_bulk(asked.body)?)),
-        Operation::ActivateAsset => Ok(asset(Asset::of_id(asked.param("asset")), Ask::Activation)),
+        Operation::ActivateAsset => {
+            let ask = if asked.found.activated {
+                Ask::ActivatedBefore
+            } else {
+                Ask::Activation
+            };
+            Ok(asset(Asset::of_id(asked.param("asset")), ask))
+        }
         Operation::DownloadAsset => {
             let token = asked.query.single("token")?.unwrap_or_default();
             Ok(asset(Asset::of_token(&token), Ask::Download))
@@ -91,7 +98,8 @@ pub fn read(asked: &Asked<'_>, declared: Declared) -> Result<Reading, Misread> {
             _ => Ok(tile(asked.param("mosaic"))),
         },
         Operation::ReserveQuota | Operation::ReserveQuotaInBulk => {
-            let reservation = quota::read(asked.body)?;
+            let in_bulk = asked.route.operation == Operation::ReserveQuotaInBulk;
+            let reservation = quota::read(asked.body, in_bulk)?;
             Ok(Reading {
                 ask: Ask::Reservation(reservation),
                 products: Vec::new(),
@@ -102,6 +110,12 @@ pub fn read(asked: &Asked<'_>, declared: Declared) -> Result<Reading, Misread> {
 }
 
 impl<'a> Asked<'a> {
+    /// The asset that the path of an activation names; `None` for other calls.
+    pub fn activated_asset(&self) -> Option<Result<Asset, Unbounded>> {
+        (self.route.operation == Operation::ActivateAsset)
+            .then(|| Asset::of_id(self.param("asset")))
+    }
+
     fn document(&self) -> Result<Document<'a>, Misread> {
         document::read(
             self.header(&CONTENT_TYPE),
@@ -113,6 +127,72 @@ impl<'a> Asked<'a> {
     /// A part of the path, as the route's pattern names it; empty where the pattern has none.
     fn param(&self, name: &str) -> &'a str {
         self.route.param(self.path, name).unwrap_or_default()
+    }
+
+    /// The call that starts, resumes or restarts a batch names its task alone.
+    fn started(&self, declared: Declared) -> Reading {
+        match self.found.of_one() {
+            Err(why) => unbounded(format!(
+                "the call names its task alone, and what that will render is not known: {why}"
+            )),
+            Ok(task) if self.route.api == Api::BatchStatistics => batch::read_statistics_task(task),
+            Ok(task) => batch::read_task(task, &self.known(declared)),
+        }
+    }
+
+    fn revised(&self) -> Result<Reading, Misread> {
+        if subscriptions::is_free(self.method, self.body)? {
+            return Ok(nothing());
+        }
+        let shown = match self.found.of_one() {
+            Ok(shown) => shown,
+            Err(why) => return Ok(unbounded(not_shown(&why))),
+        };
+        let revision = match subscriptions::read_revision(self.method, shown, self.body) {
+            Ok(revision) => revision,
+            Err(Unread::Unbounded(Unbounded { why })) => return Ok(unbounded(why)),
+            Err(Unread::Wrong(misread)) => return Err(misread),
+        };
+        let products = products_of([&revision.before.ask, &revision.after]);
+        Ok(Reading {
+            ask: Ask::Revision(Box::new(revision)),
+            products,
+        })
+    }
+
+    fn reactivated(&self) -> Reading {
+        if self
+            .query
+            .pairs()
+            .any(|(name, _)| !name.eq_ignore_ascii_case("api_key"))
+        {
+            return unbounded(
+                "its query may reach more subscriptions than 'subscription_ids' names; leave it out",
+            );
+        }
+        if self.found.shown.is_empty() {
+            return unbounded(match self.route.operation {
+                Operation::ReactivateSubscription => not_shown(found::NOBODY_ASKED),
+                _ => "what would go on cannot be told unless the call names it; list ids in \
+                      'subscription_ids'"
+                    .to_owned(),
+            });
+        }
+        let mut all = Vec::with_capacity(self.found.shown.len());
+        for shown in self.found.shown {
+            let present = match shown {
+                Ok(text) => subscriptions::read_present(text).map_err(|unbounded| unbounded.why),
+                Err(why) => Err(not_shown(why)),
+            };
+            match present {
+                Ok(present) => all.push(present),
+                Err(why) => return unbounded(why),
+            }
+        }
+        Reading {
+            products: products_of(all.iter().map(|present| &present.ask)),
+            ask: Ask::Reactivation(all),
+        }
     }
 
     fn known(&self, declared: Declared) -> Known<'a> {
@@ -139,13 +219,25 @@ fn ordered(body: &[u8]) -> Result<Reading, Misread> {
 }
 
 fn subscribed(all: Vec<SubscriptionAsk>) -> Reading {
-    let mut products: Vec<&str> = all.iter().flat_map(SubscriptionAsk::products).collect();
-    products.sort_unstable();
-    products.dedup();
     Reading {
-        products: named(&products),
+        products: products_of(&all),
         ask: Ask::Subscriptions(all),
     }
+}
+
+/// Of all of them together, each once.
+fn products_of<'a>(all: impl IntoIterator<Item = &'a SubscriptionAsk>) -> Vec<Arc<str>> {
+    let mut products: Vec<&str> = all
+        .into_iter()
+        .flat_map(SubscriptionAsk::products)
+        .collect();
+    products.sort_unstable();
+    products.dedup();
+    named(&products)
+}
+
+fn not_shown(why: &str) -> String {
+    format!("what the subscription is now does not stand in the request, and is not known: {why}")
 }
 
 fn asset(named_asset: Result<Asset, Unbounded>, ask: fn(Asset) -> Ask) -> Reading {

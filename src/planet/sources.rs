@@ -38,6 +38,19 @@ pub(super) struct Sampling {
     pub(super) simple: u64,
     /// The period of the whole request; without one, that of each collection counts.
     pub(super) period: Option<Period>,
+    /// Days that fall into two intervals each, and may be a sample of both.
+    pub(super) split_days: u64,
+}
+
+impl Sampling {
+    /// One sample of each pixel under SIMPLE mosaicking, of the collections' own periods or of this.
+    pub(super) const fn once(period: Option<Period>) -> Self {
+        Self {
+            simple: 1,
+            period,
+            split_days: 0,
+        }
+    }
 }
 
 /// What a reading of sources leans on.

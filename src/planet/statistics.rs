@@ -67,7 +67,7 @@ impl RawStatistics {
         let mut notes = Notes::default();
         let aggregation = &self.aggregation;
         let period = aggregation.period()?;
-        let intervals = aggregation.intervals(period)?;
+        let kept = aggregation.kept(period)?;
         let script = process::script(
             aggregation.evalscript.as_deref(),
             document.script,
@@ -78,8 +78,9 @@ impl RawStatistics {
             .size()
             .frame(self.input.bounds.as_ref(), SIZE, &mut notes)?;
         let sampling = Sampling {
-            simple: intervals,
-            period: Some(period),
+            simple: kept.intervals,
+            period: Some(kept.period),
+            split_days: kept.split_days,
         };
         let setting = Setting {
             area: Some((frame.extent, frame.ground)),
@@ -87,7 +88,10 @@ impl RawStatistics {
             known,
         };
         let sources = setting.sources(&self.input.data, &script, &mut notes)?;
-        if sources.iter().any(|source| source.samples == intervals) {
+        if sources
+            .iter()
+            .any(|source| source.samples == kept.intervals)
+        {
             notes.add("an interval without data costs nothing");
         }
         let (correction, speckle_filter) = correction::read(&self.input.data, &mut notes)?;
@@ -128,7 +132,7 @@ impl RawAggregation {
         })
     }
 
-    fn intervals(&self, period: Period) -> Result<u64, Misread> {
+    fn kept(&self, period: Period) -> Result<Kept, Misread> {
         let interval = self.aggregation_interval.as_ref();
         let of = interval
             .and_then(|interval| interval.of.as_deref())
@@ -136,20 +140,33 @@ impl RawAggregation {
         let last = interval
             .and_then(|interval| interval.last_interval_behavior)
             .unwrap_or_default();
-        Step::read(of)?.intervals(period, last).ok_or_else(|| {
+        Step::read(of)?.kept(period, last).ok_or_else(|| {
             Misread::new(format!("'{of}' does not divide the period; write a shorter aggregationInterval.of such as P1D"))
         })
     }
 }
 
-/// The length of an interval: so many months of the calendar, or so many seconds.
+/// The intervals that samples are taken for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Kept {
+    intervals: u64,
+    /// All of them together; a last one that is extended reaches past what was asked.
+    period: Period,
+    /// Days that fall into two of them.
+    split_days: u64,
+}
+
+/// The length of an interval: so many months of the calendar, so many seconds, or both.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Step {
     Months(i64),
     Seconds(i64),
+    Both { months: i64, seconds: i64 },
 }
 
 const DAY_SECONDS: i64 = 86_400;
+const SHORTEST_MONTH: i64 = 28 * DAY_SECONDS;
+const LONGEST_MONTH: i64 = 31 * DAY_SECONDS;
 
 impl Step {
     fn read(of: &str) -> Result<Self, Misread> {
@@ -172,22 +189,43 @@ impl Step {
         match (months, seconds) {
             (1.., 0) => Ok(Self::Months(months)),
             (0, DAY_SECONDS..) => Ok(Self::Seconds(seconds)),
-            // A month has 28 days at least, which makes the intervals at least as many as they are.
-            (1.., 1..) => Ok(Self::Seconds(
-                seconds.saturating_add(months * 28 * DAY_SECONDS),
-            )),
+            (1.., 1..) => Ok(Self::Both { months, seconds }),
             _ => Err(wrong()),
         }
     }
 
-    /// How many intervals the period holds; `None` past the calendar's end.
-    fn intervals(self, period: Period, last: Last) -> Option<u64> {
+    /// `None` past the calendar's end.
+    fn kept(self, period: Period, last: Last) -> Option<Kept> {
+        let (whole, end) = self.whole(period)?;
+        let is_cut_short = end < period.to.as_second();
+        let rest = is_cut_short && last != Last::Skip;
+        let reaches = if is_cut_short && last == Last::Extend {
+            let end = period.to.as_second().checked_add(self.longest())?;
+            UtcTime::from_second(end).ok()?
+        } else {
+            period.to
+        };
+        let intervals = u64::try_from(whole + i64::from(rest)).ok()?;
+        let whole_days = self.is_of_days() && period.from.as_second() % DAY_SECONDS == 0;
+        Some(Kept {
+            intervals,
+            period: Period {
+                from: period.from,
+                to: reaches,
+            },
+            split_days: if whole_days {
+                0
+            } else {
+                intervals.saturating_sub(1)
+            },
+        })
+    }
+
+    /// How many whole intervals the period holds, and the second that the last of them ends with. Where
+    /// months and seconds stand together, months count as the shortest, which makes the intervals more.
+    fn whole(self, period: Period) -> Option<(i64, i64)> {
         let (from, to) = (utc(period.from), utc(period.to));
-        let (whole, end) = match self {
-            Self::Seconds(step) => {
-                let whole = (period.to.as_second() - period.from.as_second()) / step;
-                (whole, period.from.as_second() + whole * step)
-            }
+        match self {
             Self::Months(step) => {
                 let months = |at: &Zoned| i64::from(at.year()) * 12 + i64::from(at.month());
                 let most = (months(&to) - months(&from)) / step;
@@ -198,11 +236,39 @@ impl Step {
                 } else {
                     most
                 };
-                (whole, after(whole)?.as_second())
+                Some((whole, after(whole)?.as_second()))
             }
-        };
-        let rest = last != Last::Skip && end < period.to.as_second();
-        u64::try_from(whole + i64::from(rest)).ok()
+            Self::Seconds(_) | Self::Both { .. } => {
+                let step = self.shortest();
+                let whole = (period.to.as_second() - period.from.as_second()) / step;
+                Some((whole, period.from.as_second() + whole * step))
+            }
+        }
+    }
+
+    /// In seconds.
+    const fn shortest(self) -> i64 {
+        self.seconds(SHORTEST_MONTH)
+    }
+
+    const fn longest(self) -> i64 {
+        self.seconds(LONGEST_MONTH)
+    }
+
+    const fn seconds(self, month: i64) -> i64 {
+        match self {
+            Self::Months(months) => months.saturating_mul(month),
+            Self::Seconds(seconds) => seconds,
+            Self::Both { months, seconds } => months.saturating_mul(month).saturating_add(seconds),
+        }
+    }
+
+    /// Whether intervals that begin at midnight end at midnight.
+    const fn is_of_days(self) -> bool {
+        match self {
+            Self::Months(_) => true,
+            Self::Seconds(seconds) | Self::Both { seconds, .. } => seconds % DAY_SECONDS == 0,
+        }
     }
 }
 

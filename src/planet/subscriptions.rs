@@ -3,19 +3,29 @@
 //! `source.type` may be left out, as Planet's own SDK does: a source with item types is a catalog, one
 //! with an id is a product.
 
+mod revision;
+
+pub(super) use revision::read_revision;
+pub use revision::{Presence, Present, Revision, is_free, read_present};
+
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::Misread;
 use super::bundles::{self, AssetCounts};
-use super::geometry::{Geometry, RawGeometry};
+use super::counts::Count;
+use super::geometry::{FeatureRef, Geometry, RawGeometry};
+use super::quota::Entitlement;
 use super::spelling::{self, Members};
 use super::tools::{Delivery, Tools};
 use crate::units::UtcTime;
 
 /// More subscriptions than this in one bulk call are not worth reading.
-const MAX_BULK: usize = 1_000;
+pub const MAX_BULK: usize = 1_000;
+/// What a scene and an area may have to do with each other: all that touch it, or fewer.
+const RELATIONS: [&str; 3] = ["intersects", "contains", "within"];
 
 /// Members that a price hangs on.
 const PRICED: &[&str] = &[
@@ -30,6 +40,8 @@ const PRICED: &[&str] = &[
     "end_time",
     "publishing_stages",
     "time_range_type",
+    "filter",
+    "geometry_relation",
     "tools",
     "aoi",
     "type",
@@ -46,6 +58,8 @@ const PRICED: &[&str] = &[
 pub struct SubscriptionAsk {
     pub source: Source,
     pub geometry: Geometry,
+    /// The feature that [`Self::geometry`] is the outline of, once that is known.
+    pub feature: Option<FeatureRef>,
     pub start: UtcTime,
     /// None: it runs until somebody cancels it.
     pub end: Option<UtcTime>,
@@ -58,8 +72,15 @@ pub struct SubscriptionAsk {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Source {
     Catalog(Catalog),
-    /// A Planetary Variable or an analysis-ready product, by its id.
-    Product(String),
+    /// A Planetary Variable or an analysis-ready product.
+    Product(Product),
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Product {
+    pub id: String,
+    /// What Planet says of this account's right to it; `None`: nobody asked, or nobody knows.
+    pub entitlement: Option<Entitlement>,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -71,6 +92,10 @@ pub struct Catalog {
     pub stages: u64,
     /// Whether the time range is one of publication, in which years of scenes may fall into one day.
     pub by_publication: bool,
+    /// As the Data API takes it: leaves scenes out.
+    pub filter: Option<Value>,
+    /// What Planet counts of each item type in the past; empty where nobody asked.
+    pub counts: Vec<Count>,
 }
 
 #[derive(Deserialize)]
@@ -108,13 +133,11 @@ struct RawParameters {
     end_time: Option<String>,
     publishing_stages: Option<Vec<String>>,
     time_range_type: Option<String>,
+    filter: Option<Value>,
+    geometry_relation: Option<String>,
     /// These only ever leave scenes out, or repeat what stands elsewhere.
-    #[serde(rename = "filter")]
-    _filter: Option<IgnoredAny>,
     #[serde(rename = "rrule")]
     _rrule: Option<IgnoredAny>,
-    #[serde(rename = "geometry_relation")]
-    _geometry_relation: Option<IgnoredAny>,
     #[serde(rename = "geom_ref")]
     _geom_ref: Option<IgnoredAny>,
     #[serde(flatten)]
@@ -142,46 +165,6 @@ pub fn read_bulk(body: &[u8]) -> Result<Vec<SubscriptionAsk>, Misread> {
         .collect()
 }
 
-/// What a subscription becomes by a PATCH: `current` is how upstream shows it.
-pub fn read_patch(current: &[u8], patch: &[u8]) -> Result<SubscriptionAsk, Misread> {
-    let mut merged: serde_json::Value = spelling::read(current, PRICED)?;
-    let patch: serde_json::Value = spelling::read(patch, PRICED)?;
-    merge(&mut merged, patch);
-    read(merged.to_string().as_bytes())
-}
-
-/// Whether a PATCH leaves alone everything that a price hangs on.
-pub fn patch_is_free(patch: &[u8]) -> Result<bool, Misread> {
-    const FREE: [&str; 2] = ["name", "notifications"];
-    let members: Members = spelling::read(patch, PRICED)?;
-    Ok(members
-        .0
-        .iter()
-        .all(|member| FREE.contains(&member.as_str())))
-}
-
-/// Objects are merged member by member, `null` removes, anything else replaces (RFC 7396).
-fn merge(target: &mut serde_json::Value, patch: serde_json::Value) {
-    use serde_json::Value;
-    let Value::Object(changes) = patch else {
-        *target = patch;
-        return;
-    };
-    if !target.is_object() {
-        *target = Value::Object(serde_json::Map::new());
-    }
-    let Value::Object(members) = target else {
-        return;
-    };
-    for (name, change) in changes {
-        if change.is_null() {
-            members.remove(&name);
-        } else {
-            merge(members.entry(name).or_insert(Value::Null), change);
-        }
-    }
-}
-
 impl RawSubscription {
     /// `within` is the path to the subscription, with its dot, for errors.
     fn prove(self, within: &str) -> Result<SubscriptionAsk, Misread> {
@@ -192,7 +175,7 @@ impl RawSubscription {
             hosting,
         } = self;
         let at = format!("{within}source.parameters");
-        let raw = source.parameters;
+        let mut raw = source.parameters;
         let (start, end) = raw.period(&at)?;
         let geometry = raw.geometry.as_ref().ok_or_else(|| {
             Misread::new(format!(
@@ -207,8 +190,9 @@ impl RawSubscription {
         }
         Ok(SubscriptionAsk {
             source: raw.source(&at)?,
-            unread: raw.rest.one(),
+            unread: raw.odd_relation().or(raw.rest.one()),
             geometry,
+            feature: None,
             start,
             end,
             tools,
@@ -238,13 +222,21 @@ impl RawParameters {
         Ok((start, end))
     }
 
-    fn source(&self, at: &str) -> Result<Source, Misread> {
+    /// A relation by which scenes are chosen that may not touch the area at all.
+    fn odd_relation(&self) -> Option<String> {
+        let relation = self.geometry_relation.as_deref()?;
+        (!RELATIONS.contains(&relation)).then(|| "geometry_relation".to_owned())
+    }
+
+    fn source(&mut self, at: &str) -> Result<Source, Misread> {
         let Some(item_types) = &self.item_types else {
-            return self.id.clone().map(Source::Product).ok_or_else(|| {
+            let id = self.id.clone().ok_or_else(|| {
                 Misread::new(format!(
                     "{at} has neither 'item_types' nor a product's 'id'"
                 ))
-            });
+            })?;
+            let entitlement = None;
+            return Ok(Source::Product(Product { id, entitlement }));
         };
         let asset_types = self.asset_types.as_deref().unwrap_or_default();
         if item_types.is_empty() || asset_types.is_empty() {
@@ -270,6 +262,8 @@ impl RawParameters {
                 .time_range_type
                 .as_deref()
                 .is_some_and(|kind| kind != "acquired"),
+            filter: self.filter.take(),
+            counts: Vec::new(),
         }))
     }
 }
@@ -304,7 +298,7 @@ impl SubscriptionAsk {
                 .iter()
                 .map(|name| bundles::item_type(name).unwrap_or(name))
                 .collect(),
-            Source::Product(id) => vec![id],
+            Source::Product(product) => vec![&product.id],
         }
     }
 }

@@ -46,12 +46,28 @@ fn write_server(out: &mut String, policy: &Policy) -> fmt::Result {
         "data port   {}{tls}, links start with {}",
         server.listen, server.public_url
     )?;
-    writeln!(out, "admin port  {}", server.admin_listen)?;
     writeln!(
         out,
-        "books       {} (SQLite)",
-        policy.store().sqlite_file().display()
-    )
+        "admin port  {}, {}",
+        server.admin_listen,
+        admins(policy)
+    )?;
+    let kept = policy.store().keep().map_or_else(String::new, |keep| {
+        let days = keep.as_secs() / 86_400;
+        format!(", what has ended is rolled up by day after {days} days")
+    });
+    writeln!(out, "books       {}{kept}", policy.store())
+}
+
+fn admins(policy: &Policy) -> String {
+    let tokens = policy.admin_tokens();
+    if tokens.is_empty() {
+        return "health and metrics alone: there are no tokens".into();
+    }
+    let tokens = tokens
+        .iter()
+        .map(|token| format!("{} ({})", token.name(), token.role()));
+    format!("tokens {}", tokens.collect::<Vec<_>>().join(", "))
 }
 
 fn write_upstreams(out: &mut String, policy: &Policy) -> fmt::Result {
@@ -203,8 +219,9 @@ fn budget_lines(budget: &Budget, now: UtcTime) -> Vec<String> {
 fn every(window: &Window) -> &'static str {
     match window.kind {
         WindowKind::Day => "each day",
-        WindowKind::Month => "each month",
-        WindowKind::Year => "each year",
+        WindowKind::Week(_) => "each week",
+        WindowKind::Month(_) => "each month",
+        WindowKind::Year(..) => "each year",
         WindowKind::Forever => "in all",
         WindowKind::Term { .. } => "in the term",
     }
@@ -365,6 +382,16 @@ fn write_rules(out: &mut String, policy: &Policy) -> fmt::Result {
     writeln!(out, "\nrules")?;
     writeln!(out, "  a call that no rule knows {unclassified}")?;
     writeln!(out, "  a call whose cost cannot be bounded {unpredictable}")?;
+    if let Some(most) = policy.max_backfill() {
+        let days = most.as_secs_f64() / 86_400.0;
+        writeln!(out, "  a subscription reaches back {days} days at most")?;
+    }
+    if policy.live_estimates() {
+        writeln!(
+            out,
+            "  Planet is asked to count what a subscription will find in the past"
+        )?;
+    }
     let window = policy.resend_window();
     writeln!(
         out,
@@ -386,7 +413,10 @@ mod tests {
     #[test]
     fn a_policy_is_told_as_people_speak_of_it() {
         let policy = policy(
-            "[upstreams.tiles]\nurl = \"https://tiles.planet.com\"\nmount = \"/tiles\"\n\
+            "[store]\nkeep = \"400d\"\n[admin]\ntokens = [ \
+             { name = \"ops\", sha256 = \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\", role = \"admin\" }, \
+             { name = \"board\", sha256 = \"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\", role = \"viewer\" } ]\n\
+             [upstreams.tiles]\nurl = \"https://tiles.planet.com\"\nmount = \"/tiles\"\n\
              credential = { api_key = { env = \"PL_API_KEY\" } }\n\
              [[budgets]]\nname = \"org-pu\"\nunit = \"pu\"\nlimit = 50000\nwindow = \"month\"\n\
              timezone = \"Europe/Berlin\"\nalerts = [50, 90]\n\
@@ -397,8 +427,8 @@ mod tests {
         );
         insta::assert_snapshot!(describe(&policy, at(NOW)), @"
         data port   127.0.0.1:8080, links start with http://127.0.0.1:8080
-        admin port  127.0.0.1:8081
-        books       quota-guard.db (SQLite)
+        admin port  127.0.0.1:8081, tokens board (viewer), ops (admin)
+        books       quota-guard.db (SQLite), what has ended is rolled up by day after 400 days
 
         upstreams
           /tiles  https://tiles.planet.com/ (tiles), called with the API key in the environment variable PL_API_KEY
@@ -438,6 +468,16 @@ mod tests {
         warnings
           ! any text passes for a key, and upstream 'tiles' is called with the guard's own credential
         ");
+    }
+
+    #[test]
+    fn rules_about_the_past_are_told_where_they_are_set() {
+        let text = describe(
+            &policy("[policy]\nmax_backfill = \"36h\"\nlive_estimates = true"),
+            at(NOW),
+        );
+        assert!(text.contains("reaches back 1.5 days at most"), "{text}");
+        assert!(text.contains("asked to count"), "{text}");
     }
 
     #[test]

@@ -41,7 +41,25 @@ fn mask(line: &str) -> String {
             }
         }
     }
+    mask_passwords(&mut shown);
     shown.into_iter().collect()
+}
+
+/// What stands between a name and an `@` in a URL, as in the one of a database.
+fn mask_passwords(shown: &mut [char]) {
+    let begin: Vec<char> = "://".chars().collect();
+    for at in 0..shown.len() {
+        if !shown[at..].starts_with(&begin) {
+            continue;
+        }
+        let url = &mut shown[at + begin.len()..];
+        let length = url.iter().take_while(|c| **c != '"' && **c != '\'').count();
+        let url = &mut url[..length];
+        if let Some(end) = url.iter().rposition(|c| *c == '@') {
+            let name = url[..end].iter().take_while(|c| **c != ':').count();
+            url[name..end].iter_mut().for_each(|c| *c = '…');
+        }
+    }
 }
 
 fn mask_value(shown: &mut [char], after_name: usize) {
@@ -69,6 +87,8 @@ mod tests {
             "api_key='PLAKsecret'",
             r#"{ id = "a", sha256 = "PLAKsecret", expires = 1 }"#,
             "client_secret = PLAKsecret",
+            r#"url = "postgres://guard:PLAK@PLAK@db/quota""#,
+            r#"url = "postgres://guard:PLAKsecret@db:port/quota" # a comment"#,
         ] {
             let shown = mask(line);
             assert!(!shown.contains("PLAK"), "{shown}");

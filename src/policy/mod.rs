@@ -5,6 +5,7 @@
 //! A key that is accepted is enforced. Whatever else stands in the file is refused with its place.
 
 mod address;
+mod admins;
 mod bounds;
 mod budget_rules;
 mod budgets;
@@ -38,6 +39,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+pub use admins::{AdminToken, Role};
 pub use bounds::{Bound, Word};
 pub use budgets::{BreachStatus, Budget, Dimension, OnBreach};
 pub use claim::{Account, Claim};
@@ -48,7 +50,7 @@ pub use judge::Call;
 pub use matching::Match;
 pub use paces::{Pace, Rate};
 pub use people::{Caller, Key, Team, UNKNOWN_KEY};
-pub use server::{Limits, Server, Store, Tls};
+pub use server::{Books, Limits, PostgresUrl, Server, Store, Tls, WrittenUrl};
 pub use text::KeyHash;
 pub use upstreams::{Credential, SecretSource, Upstream};
 
@@ -67,6 +69,7 @@ pub struct Policy {
     teams: BTreeMap<Arc<str>, Team>,
     keys: HashMap<KeyHash, Key>,
     unknown_keys: Option<Arc<str>>,
+    admins: HashMap<KeyHash, AdminToken>,
     /// In order of name.
     budgets: Vec<Budget>,
     paces: Vec<Pace>,
@@ -74,6 +77,8 @@ pub struct Policy {
     unclassified: Unclassified,
     unpredictable: Unpredictable,
     resend_window: Duration,
+    max_backfill: Option<Duration>,
+    live_estimates: bool,
     expectations: Vec<Expectation>,
 }
 
@@ -145,6 +150,12 @@ impl Policy {
         self.keys.get(hash)
     }
 
+    /// Whether a key has this id, in whatever team.
+    pub fn has_key(&self, id: &str) -> bool {
+        let unknown = self.unknown_keys.is_some() && id == UNKNOWN_KEY;
+        unknown || self.keys.values().any(|key| &**key.id() == id)
+    }
+
     /// In the order of the file.
     pub fn keys_of<'a>(&'a self, team: &'a Team) -> impl Iterator<Item = &'a Key> {
         let by_id = |id: &Arc<str>| self.keys.values().find(|key| key.id() == id);
@@ -154,6 +165,23 @@ impl Policy {
     /// The team that unknown keys count for; `None`: they are turned away.
     pub const fn unknown_keys(&self) -> Option<&Arc<str>> {
         self.unknown_keys.as_ref()
+    }
+
+    /// Whoever bears the token with this hash on the admin port.
+    pub fn admin_token(&self, hash: &KeyHash) -> Option<&AdminToken> {
+        self.admins.get(hash)
+    }
+
+    /// Whether anybody may use the admin port beyond health and metrics.
+    pub fn has_admins(&self) -> bool {
+        !self.admins.is_empty()
+    }
+
+    /// In order of name.
+    pub fn admin_tokens(&self) -> Vec<&AdminToken> {
+        let mut tokens: Vec<&AdminToken> = self.admins.values().collect();
+        tokens.sort_by_key(|token| Arc::clone(token.name()));
+        tokens
     }
 
     /// In order of name.
@@ -189,6 +217,27 @@ impl Policy {
     /// How long an identical create is taken for the same one sent again.
     pub const fn resend_window(&self) -> Duration {
         self.resend_window
+    }
+
+    /// How much of the past a subscription may ask for; `None`: all of it.
+    pub const fn max_backfill(&self) -> Option<Duration> {
+        self.max_backfill
+    }
+
+    /// Whether Planet is asked to count what a subscription will find in the past.
+    pub const fn live_estimates(&self) -> bool {
+        self.live_estimates
+    }
+
+    /// Whether a budget is about this product by exactly this name.
+    pub fn names_product(&self, name: &str) -> bool {
+        let mut named = self.budgets.iter();
+        named.any(|budget| {
+            budget
+                .matching()
+                .products()
+                .is_some_and(|products| products.iter().any(|product| **product == *name))
+        })
     }
 
     /// The admin's own tests, `[[tests]]`.

@@ -1,6 +1,7 @@
 //! From the text of a policy file to a [`Policy`]: syntax, keys, values, and then what they say of each
 //! other.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use toml::de::DeTable;
@@ -8,10 +9,11 @@ use toml::de::DeTable;
 use super::fault::{Fault, Path, Source};
 use super::raw::{RawPolicy, RawRules};
 use super::{
-    Policy, PolicyError, bounds as bound_rules, budget_rules, expectation, not_yet, paces, people,
-    server, upstreams,
+    Policy, PolicyError, Store, Upstream, admins, bounds as bound_rules, budget_rules, expectation,
+    not_yet, paces, people, server, upstreams,
 };
 use crate::cost::Plan;
+use crate::planet::UpstreamKind;
 
 /// An SDK that meets nothing but time-outs sends its last copy some 14 minutes after the first.
 const RESEND_WINDOW: Duration = Duration::from_mins(15);
@@ -34,6 +36,7 @@ impl TryFrom<RawPolicy> for Policy {
     fn try_from(raw: RawPolicy) -> Result<Self, Fault> {
         let RawPolicy {
             server,
+            admin,
             store,
             upstreams,
             plan,
@@ -48,23 +51,35 @@ impl TryFrom<RawPolicy> for Policy {
                     unpredictable,
                     resend_window,
                     meter_egress: _,
-                    live_estimates: _,
+                    max_backfill,
+                    live_estimates,
                 },
             prices,
             tests,
         } = raw;
         charges_something(&plan)?;
+        let store = server::store(store)?;
+        let resend_window = resend_window.map_or(RESEND_WINDOW, |span| span.0);
+        keeps_what_may_be_sent_again(&store, resend_window)?;
         let people = people::people(teams, &identity)?;
         let budgets = budget_rules::budgets(budgets, &people, &plan)?;
         let paces = paces::paces(paces, &people)?;
+        let upstreams = upstreams::upstreams(upstreams)?;
+        if max_backfill.is_some() {
+            leads_to_planet(&upstreams, "max_backfill")?;
+        }
+        if live_estimates {
+            leads_to_planet(&upstreams, "live_estimates")?;
+        }
         let has_budget = |name: &str| budgets.iter().any(|budget| &**budget.name() == name);
         Ok(Self {
             server: server::server(server)?,
-            store: server::store(store)?,
-            upstreams: upstreams::upstreams(upstreams)?,
+            store,
+            upstreams,
             plan,
             prices,
             expectations: expectation::expectations(tests, &people, has_budget)?,
+            admins: admins::admins(admin, &people)?,
             teams: people.teams,
             keys: people.keys,
             unknown_keys: people.unknown_keys,
@@ -73,7 +88,9 @@ impl TryFrom<RawPolicy> for Policy {
             bounds: bound_rules::bounds(bounds)?,
             unclassified,
             unpredictable,
-            resend_window: resend_window.map_or(RESEND_WINDOW, |span| span.0),
+            resend_window,
+            max_backfill: max_backfill.map(|span| span.0),
+            live_estimates,
         })
     }
 }
@@ -87,6 +104,31 @@ fn charges_something(plan: &Plan) -> Result<(), Fault> {
         ));
     }
     Ok(())
+}
+
+/// A create that is forgotten while its copies may still come would be forwarded twice.
+fn keeps_what_may_be_sent_again(store: &Store, resend_window: Duration) -> Result<(), Fault> {
+    if store.keep().is_some_and(|keep| keep <= resend_window) {
+        return Err(Fault::new(
+            Path::to("store").key("keep"),
+            format!("creates may be sent again for {resend_window:?}, longer than they are kept"),
+            "keep them longer, or make policy.resend_window shorter",
+        ));
+    }
+    Ok(())
+}
+
+/// Subscriptions are made at api.planet.com and nowhere else.
+fn leads_to_planet(upstreams: &[Arc<Upstream>], key: &str) -> Result<(), Fault> {
+    let mut kinds = upstreams.iter().map(|upstream| upstream.kind());
+    if kinds.any(|kind| kind == UpstreamKind::Planet) {
+        return Ok(());
+    }
+    Err(Fault::new(
+        Path::to("policy").key(key),
+        "this is about subscriptions, and no upstream takes any",
+        "remove it, or add an upstream of kind \"planet\"",
+    ))
 }
 
 #[cfg(test)]
@@ -143,6 +185,11 @@ mod tests {
                 "'eur' is not a choice",
             ),
             ("[plan]\naum = \"union-\"", "\"union-\"", "not a choice"),
+            (
+                "[store]\nkeep = \"1d\"\n[policy]\nresend_window = \"24h\"",
+                "\"1d\"",
+                "longer than they are kept",
+            ),
             ("[prices]\nclips = 1", "clips", "unknown key 'clips'"),
             ("[prices]\nclip = -1", "-1", "not a plain decimal"),
             (
@@ -176,15 +223,32 @@ mod tests {
     #[test]
     fn prices_and_rules_are_what_the_file_says() {
         let policy = policy(
-            "[prices]\nclip = 0.5\n[policy]\nunclassified = \"allow-reads\"\nresend_window = \"90s\"",
+            "[prices]\nclip = 0.5\n[policy]\nunclassified = \"allow-reads\"\nresend_window = \"90s\"\n\
+             max_backfill = \"90d\"\nlive_estimates = true",
         );
         assert_eq!(policy.resend_window(), Duration::from_secs(90));
+        assert_eq!(policy.max_backfill(), Some(Duration::from_hours(90 * 24)));
+        assert!(policy.live_estimates());
         assert_eq!(policy.prices().clip.micros(), 500_000);
         assert_eq!(policy.prices().merge.micros(), 10_000_000);
         assert_eq!(
             policy.unclassified(),
             super::super::Unclassified::AllowReads
         );
+    }
+
+    #[test]
+    fn what_is_about_subscriptions_needs_an_upstream_that_takes_them() {
+        for (key, value) in [("max_backfill", "\"90d\""), ("live_estimates", "true")] {
+            let text = format!(
+                "[upstreams.tiles]\nurl = \"https://a\"\nmount = \"/\"\n[policy]\n{key} = {value}\n"
+            );
+            let error = parse(&text, "p.toml").unwrap_err();
+            assert_eq!(error.line(), 5, "{error}");
+            assert!(error.message().contains("no upstream takes any"), "{error}");
+        }
+        let off = "[upstreams.tiles]\nurl = \"https://a\"\nmount = \"/\"\n[policy]\nlive_estimates = false\n";
+        assert!(parse(off, "p.toml").is_ok());
     }
 
     #[test]

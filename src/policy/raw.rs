@@ -13,7 +13,7 @@ use super::address::{Listen, MountPath, WebUrl};
 use super::bounds::SampleType;
 use super::either::WordOrTable;
 use super::text::{ApiName, Instant, KeyHash, Name, PassThrough, Size, Span};
-use super::{Decision, Dimension, OnBreach, Rate, SecretSource, Unclassified, Unpredictable};
+use super::{Decision, Dimension, OnBreach, Rate, Role, SecretSource, Unclassified, Unpredictable};
 use crate::cost::{Plan, Prices};
 use crate::planet::{Deployment, UpstreamKind};
 use crate::units::{Amount, Percent, Unit};
@@ -23,6 +23,8 @@ use crate::units::{Amount, Percent, Unit};
 pub(super) struct RawPolicy {
     #[serde(default)]
     pub(super) server: RawServer,
+    #[serde(default)]
+    pub(super) admin: RawAdmin,
     #[serde(default)]
     pub(super) store: RawStore,
     #[serde(default)]
@@ -77,8 +79,25 @@ pub(super) struct RawLimits {
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct RawAdmin {
+    #[serde(default)]
+    pub(super) tokens: Vec<RawAdminToken>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAdminToken {
+    pub(super) name: Name,
+    pub(super) sha256: KeyHash,
+    pub(super) role: Role,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct RawStore {
-    pub(super) url: Option<String>,
+    pub(super) url: Option<WordOrTable<String, SecretSource>>,
+    pub(super) journal: Option<PathBuf>,
+    pub(super) keep: Option<Span>,
 }
 
 #[derive(Deserialize)]
@@ -137,6 +156,7 @@ pub(super) struct RawBudget {
     pub(super) limit: Option<Amount>,
     pub(super) window: WordOrTable<Calendar, RawTerm>,
     pub(super) timezone: Option<String>,
+    pub(super) anchor: Option<RawAnchor>,
     #[serde(default)]
     pub(super) per: Vec<Dimension>,
     #[serde(default, rename = "match")]
@@ -180,9 +200,18 @@ pub(super) struct RawBoundMatch {
 #[serde(rename_all = "lowercase")]
 pub(super) enum Calendar {
     Day,
+    Week,
     Month,
     Year,
     Forever,
+}
+
+/// The day on which a window of the calendar begins: a day of the month, of the week, or of the year.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum RawAnchor {
+    Day(i64),
+    Named(String),
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -212,7 +241,7 @@ pub(super) struct RawRules {
     #[expect(dead_code, reason = "`false` is all that `not_yet` lets through")]
     #[serde(default)]
     pub(super) meter_egress: bool,
-    #[expect(dead_code, reason = "`false` is all that `not_yet` lets through")]
+    pub(super) max_backfill: Option<Span>,
     #[serde(default)]
     pub(super) live_estimates: bool,
 }

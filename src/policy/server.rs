@@ -1,18 +1,24 @@
 //! Where the guard listens, what it bounds, and where its books are.
 
 use core::net::{Ipv4Addr, SocketAddr};
+use std::fmt;
 use std::path::{Path as FilePath, PathBuf};
 use std::time::Duration;
 
 use url::Url;
 
+use super::SecretSource;
+use super::either::WordOrTable;
 use super::fault::{Fault, Path};
 use super::raw::{RawLimits, RawServer, RawStore, RawTls};
 use crate::units::ByteCount;
 
 const DEFAULT_PORT: u16 = 8080;
 const DEFAULT_ADMIN_PORT: u16 = 8081;
+/// The journal is rolled up by day.
+const SHORTEST_KEEP: Duration = Duration::from_hours(24);
 const DEFAULT_STORE: &str = "sqlite:quota-guard.db";
+const DEFAULT_JOURNAL: &str = "quota-guard.replica";
 
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Server {
@@ -55,16 +61,78 @@ impl Default for Limits {
     }
 }
 
-/// Where the books are kept.
+/// Where the books are kept, and what this guard alone remembers of them.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Store {
+pub struct Store {
+    books: Books,
+    journal: PathBuf,
+    keep: Option<Duration>,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Books {
     Sqlite { file: PathBuf },
+    Postgres(PostgresUrl),
 }
 
 impl Store {
-    pub fn sqlite_file(&self) -> &FilePath {
-        match self {
-            Self::Sqlite { file } => file,
+    pub const fn books(&self) -> &Books {
+        &self.books
+    }
+
+    /// The file of this guard's own.
+    pub fn journal(&self) -> &FilePath {
+        &self.journal
+    }
+
+    /// How long requests that have ended are kept one by one; `None`: for ever.
+    pub const fn keep(&self) -> Option<Duration> {
+        self.keep
+    }
+}
+
+/// Where a PostgreSQL store is. Its URL may hold a password, so it may be kept outside of the policy.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum PostgresUrl {
+    Written(WrittenUrl),
+    Kept(SecretSource),
+}
+
+/// A URL that stands in the policy. It leaves through [`WrittenUrl::expose`] alone.
+#[derive(Clone, Eq, PartialEq)]
+pub struct WrittenUrl(Url);
+
+impl WrittenUrl {
+    pub fn expose(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl fmt::Debug for WrittenUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "WrittenUrl({self})")
+    }
+}
+
+/// Host and database: nothing that could be a secret.
+impl fmt::Display for WrittenUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.host_str().unwrap_or("localhost"))?;
+        if let Some(port) = self.0.port() {
+            write!(f, ":{port}")?;
+        }
+        write!(f, "{}", self.0.path())
+    }
+}
+
+impl fmt::Display for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.books {
+            Books::Sqlite { file } => write!(f, "{} (SQLite)", file.display()),
+            Books::Postgres(PostgresUrl::Written(url)) => write!(f, "{url} (PostgreSQL)"),
+            Books::Postgres(PostgresUrl::Kept(source)) => {
+                write!(f, "at the URL in {source} (PostgreSQL)")
+            }
         }
     }
 }
@@ -141,14 +209,55 @@ fn proven_limits(raw: &RawLimits, here: &Path) -> Result<Limits, Fault> {
 }
 
 pub(super) fn store(raw: RawStore) -> Result<Store, Fault> {
-    let RawStore { url } = raw;
-    let url = url.unwrap_or_else(|| DEFAULT_STORE.into());
+    let RawStore { url, journal, keep } = raw;
+    let books = books(url)?;
+    let keep = keep.map(|time| time.0);
+    if keep.is_some_and(|keep| keep < SHORTEST_KEEP) {
+        return Err(Fault::new(
+            Path::to("store").key("keep"),
+            "this is too short to look anything up later",
+            "write a day or more, such as \"400d\", or leave it out to keep everything",
+        ));
+    }
+    let journal = journal.unwrap_or_else(|| match &books {
+        Books::Sqlite { file } => {
+            let mut beside = file.as_os_str().to_owned();
+            beside.push(".replica");
+            beside.into()
+        }
+        Books::Postgres(_) => DEFAULT_JOURNAL.into(),
+    });
+    if journal.as_os_str().is_empty() {
+        return Err(Fault::new(
+            Path::to("store").key("journal"),
+            "this names no file",
+            "write the name of a file on a disk of this machine's own, such as \"quota-guard.replica\"",
+        ));
+    }
+    Ok(Store {
+        books,
+        journal,
+        keep,
+    })
+}
+
+fn books(url: Option<WordOrTable<String, SecretSource>>) -> Result<Books, Fault> {
+    let url = match url {
+        None => DEFAULT_STORE.into(),
+        Some(WordOrTable::Word(url)) => url,
+        Some(WordOrTable::Table(source)) => return Ok(Books::Postgres(PostgresUrl::Kept(source))),
+    };
     let fault = |message: &str| {
-        let rule = "write sqlite: and the name of a file, such as \"sqlite:quota-guard.db\"";
+        let rule = "write sqlite: and the name of a file, such as \"sqlite:quota-guard.db\", or the URL of a \
+                    PostgreSQL database, such as \"postgres://guard@db.example/quota\" or { env = \"NAME\" }";
         Fault::new(Path::to("store").key("url"), message, rule)
     };
+    if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+        let url = Url::parse(&url).map_err(|_| fault("this is not a URL"))?;
+        return Ok(Books::Postgres(PostgresUrl::Written(WrittenUrl(url))));
+    }
     let Some(file) = url.strip_prefix("sqlite:") else {
-        return Err(fault("the store must be SQLite"));
+        return Err(fault("the store must be SQLite or PostgreSQL"));
     };
     let file = file.strip_prefix("//").unwrap_or(file);
     if file.contains(":memory:") || file.contains(['?', '#']) || file.is_empty() {
@@ -156,7 +265,7 @@ pub(super) fn store(raw: RawStore) -> Result<Store, Fault> {
             "the store must be a file, so that the books outlive the process",
         ));
     }
-    Ok(Store::Sqlite { file: file.into() })
+    Ok(Books::Sqlite { file: file.into() })
 }
 
 #[cfg(test)]
@@ -172,10 +281,7 @@ mod tests {
         assert_eq!(server.admin_listen.to_string(), "127.0.0.1:8081");
         assert_eq!(server.limits.max_body, ByteCount(1024));
         assert_eq!(server.limits.drain_timeout, Limits::default().drain_timeout);
-        assert_eq!(
-            policy.store().sqlite_file(),
-            FilePath::new("quota-guard.db")
-        );
+        assert_eq!(policy.store().to_string(), "quota-guard.db (SQLite)");
     }
 
     #[test]
@@ -194,13 +300,43 @@ mod tests {
     }
 
     #[test]
-    fn the_store_is_a_file() {
-        let file = |url: &str| {
-            let policy = policy(&format!("[store]\nurl = \"{url}\""));
-            policy.store().sqlite_file().to_path_buf()
+    fn the_store_is_a_file_or_a_database() {
+        let store = |url: &str| policy(&format!("[store]\nurl = {url}")).store().clone();
+        for (url, shown) in [
+            ("\"sqlite:a.db\"", "a.db (SQLite)"),
+            ("\"sqlite:///var/a.db\"", "/var/a.db (SQLite)"),
+            (
+                "\"postgres://guard:hunter2@db:6432/quota?sslmode=require\"",
+                "db:6432/quota (PostgreSQL)",
+            ),
+            (
+                "\"postgresql:///quota?host=/run\"",
+                "localhost/quota (PostgreSQL)",
+            ),
+            (
+                "{ env = \"BOOKS\" }",
+                "at the URL in the environment variable BOOKS (PostgreSQL)",
+            ),
+        ] {
+            let store = store(url);
+            assert_eq!(store.to_string(), shown);
+            assert!(!format!("{store:?}").contains("hunter2"));
+        }
+        let Books::Postgres(PostgresUrl::Written(url)) =
+            store("\"postgres://g:hunter2@db/q\"").books
+        else {
+            panic!("a PostgreSQL store");
         };
-        assert_eq!(file("sqlite:a.db"), FilePath::new("a.db"));
-        assert_eq!(file("sqlite:///var/a.db"), FilePath::new("/var/a.db"));
+        assert_eq!(url.expose(), "postgres://g:hunter2@db/q");
+    }
+
+    #[test]
+    fn everything_is_kept_unless_the_policy_says_how_long() {
+        assert_eq!(policy("").store().keep(), None);
+        let keep = policy("[store]\nkeep = \"400d\"").store().keep();
+        assert_eq!(keep, Some(Duration::from_hours(24 * 400)));
+        let short = [("[store]\nkeep = \"23h\"", "\"23h\"", "too short")];
+        assert_refused(&short);
     }
 
     #[test]
@@ -237,7 +373,7 @@ mod tests {
             (
                 "[store]\nurl = \"mysql:x\"",
                 "\"mysql:x\"",
-                "must be SQLite",
+                "must be SQLite or PostgreSQL",
             ),
             (
                 "[store]\nurl = \"sqlite::memory:\"",

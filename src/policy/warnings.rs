@@ -69,6 +69,12 @@ impl Policy {
 
     fn open_doors(&self) -> Vec<String> {
         let mut warnings = Vec::new();
+        let admin = self.server.admin_listen;
+        if self.has_admins() && !admin.ip().is_loopback() {
+            warnings.push(format!(
+                "the admin port {admin} has no TLS: keep it on a network where nobody else can read its tokens"
+            ));
+        }
         if self.unknown_keys.is_some() {
             let own = |upstream: &&Arc<super::Upstream>| {
                 *upstream.credential() != Credential::PassThrough
@@ -201,6 +207,22 @@ mod tests {
         for words in ["any text passes", "no rule knows", "cannot be bounded"] {
             assert!(said.contains(words), "{said}");
         }
+    }
+
+    #[test]
+    fn tokens_on_an_open_network_are_named() {
+        let text = |address: &str| {
+            let token = format!(
+                "{{ name = \"ops\", sha256 = \"{}\", role = \"admin\" }}",
+                "a".repeat(64)
+            );
+            let said = warnings(&format!(
+                "[server]\nadmin_listen = \"{address}\"\n[admin]\ntokens = [{token}]"
+            ));
+            said.join("\n")
+        };
+        assert!(text("0.0.0.0:8081").contains("has no TLS"));
+        assert!(!text("127.0.0.1:8081").contains("has no TLS"));
     }
 
     #[test]

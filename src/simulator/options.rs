@@ -21,6 +21,10 @@ pub struct Options {
     /// Orders, jobs and activations are done once they were asked for this often, or are this old.
     pub polls_until_done: u32,
     pub job_duration: Duration,
+    /// How long a scene is not found after it was acquired. It is charged all the same.
+    pub publication_lag: Duration,
+    /// Whether estimates of reservations are in square metres and in quotes, as creations are in part.
+    pub estimate_in_square_metres: bool,
     /// Whether bytes that leave storage cost PU.
     pub charge_egress: bool,
     /// Whether JSON is compressed for those who accept it.
@@ -48,6 +52,8 @@ impl Default for Options {
             cost_header: "x-processunits".to_owned(),
             polls_until_done: 2,
             job_duration: Duration::from_mins(1),
+            publication_lag: Duration::ZERO,
+            estimate_in_square_metres: false,
             charge_egress: true,
             gzip: false,
         }

@@ -71,8 +71,10 @@ impl Bench {
         };
         let mut request = Request::builder()
             .method(Method::from_bytes(method.as_bytes()).unwrap())
-            .uri(url)
-            .header("authorization", "api-key team-key");
+            .uri(url);
+        if !headers.iter().any(|(name, _)| *name == "authorization") {
+            request = request.header("authorization", "api-key team-key");
+        }
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

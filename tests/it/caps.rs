@@ -14,7 +14,7 @@ const FIFTY: &str =
     "[[budgets]]\nname = \"org-pu\"\nunit = \"pu\"\nlimit = 50\nwindow = \"month\"\n";
 
 /// An image that costs exactly one PU: 512 × 512 px, three bands, one sample.
-fn one_pu() -> Value {
+pub(crate) fn one_pu() -> Value {
     json!({
         "input": {
             "bounds": {"bbox": [14.0, 46.0, 14.1, 46.1]},

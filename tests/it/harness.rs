@@ -60,8 +60,17 @@ impl World {
 
     /// The same, with a base policy that was changed.
     pub(crate) async fn start_changed(policy: &str, change: impl FnOnce(String) -> String) -> Self {
+        Self::start_before(Options::default(), policy, change).await
+    }
+
+    /// The same, before a pretend Planet of another temper.
+    pub(crate) async fn start_before(
+        options: Options,
+        policy: &str,
+        change: impl FnOnce(String) -> String,
+    ) -> Self {
         let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
-        let simulator = Simulator::start(any_port, Options::default(), Arc::new(SystemClock))
+        let simulator = Simulator::start(any_port, options, Arc::new(SystemClock))
             .await
             .expect("the simulator starts");
         let folder = tempfile::tempdir().expect("a folder");
@@ -119,7 +128,7 @@ impl World {
 }
 
 impl Guard {
-    fn start(policy: &std::path::Path) -> Self {
+    pub(crate) fn start(policy: &Path) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_quota-guard"))
             .args(["serve", "--config"])
             .arg(policy)

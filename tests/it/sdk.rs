@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::{KEY, UPSTREAM_KEY, World};
 
@@ -100,6 +100,44 @@ async fn the_planet_sdk_subscribes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_planet_sdk_changes_a_subscription_and_lets_it_go_on() {
+    let world = World::start(ROOMY).await;
+    let told = planet(&world, "revised").await;
+    assert_eq!(
+        (&told["name"], &told["end"], &told["status"]),
+        (&"block".into(), &true.into(), &"running".into()),
+        "{told}"
+    );
+    let refused = told["refused"].as_str().expect("a sentence");
+    assert!(refused.contains("subscription_ids"), "{refused}");
+    assert!(world.booked("org-pu").await >= world.billed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_planet_sdk_activates_an_asset_twice_and_it_is_charged_once() {
+    let world = World::start(ROOMY).await;
+    let told = planet(&world, "activated").await;
+    assert_eq!(told["status"], "active");
+    let booked = world.booked("org-pu").await;
+    assert_eq!(
+        (booked, world.billed().to_string()),
+        (world.billed(), "20".into())
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sentinelhub_sdk_starts_a_batch() {
+    let world = World::start(ROOMY).await;
+    let told = sentinel_hub(&world, "batch").await;
+    assert!(
+        ["PROCESSING", "DONE"].contains(&told["status"].as_str().unwrap_or_default()),
+        "{told}"
+    );
+    assert!(!world.billed().is_zero());
+    assert!(world.booked("org-pu").await >= world.billed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_backfill_of_ten_years_is_refused_in_a_sentence() {
     let world = World::start(ROOMY).await;
     let told = planet(&world, "ten_years").await;
@@ -115,6 +153,20 @@ async fn a_backfill_of_ten_years_is_refused_in_a_sentence() {
         assert!(text.contains(part), "{part} is missing in {text}");
     }
     assert!(world.billed().is_zero(), "nothing was forwarded");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_planet_sdk_reserves_and_subscribes_by_reference() {
+    let quota = "[[budgets]]\nname = \"arps\"\nunit = \"quota\"\nlimit = 30\nwindow = \"year\"\n";
+    let world = World::start(&format!("{ROOMY}{quota}")).await;
+    let told = planet(&world, "by_reference").await;
+    let expected = json!({"cost": 25.0, "reserved": "reserved", "processed": 0,
+        "subscription": "preparing"});
+    assert_eq!(
+        told, expected,
+        "what is reserved once fits into the budget once"
+    );
+    assert_eq!(world.simulator.bill().total_quota().to_string(), "25");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,11 +11,12 @@ import asyncio
 import json
 import sys
 import tempfile
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import httpx
 import planet
-from planet import Auth, OrdersClient, Planet, Session, order_request, specs
+from planet import Auth, OrdersClient, Planet, Session, geojson, order_request, specs
 
 FIELD = {
     "type": "Polygon",
@@ -87,6 +88,51 @@ def subscription(guard, key, start="2026-10-01T00:00:00Z", end="2026-10-31T00:00
     return {"status": fetched["status"], "listed": created["id"] in listed}
 
 
+def revised(guard, key):
+    """A subscription in its later life: longer, renamed, suspended, and going on again."""
+    today = datetime.now(timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0)
+
+    def day(days):
+        return (today + timedelta(days=days)).isoformat().replace("+00:00", "Z")
+
+    request = {
+        "name": "field",
+        "source": {"type": "catalog", "parameters": {
+            "item_types": ["PSScene"], "asset_types": ["ortho_analytic_8b_sr"],
+            "geometry": FIELD, "start_time": day(-10), "end_time": day(30)}},
+        "tools": [{"type": "clip", "parameters": {}}],
+        "hosting": {"type": "sentinel_hub", "parameters": {}},
+    }
+    subscriptions = client(guard, key).subscriptions
+    one = subscriptions.create_subscription(request)["id"]
+    subscriptions.get_subscription(one)
+    request["source"]["parameters"]["end_time"] = day(40)
+    subscriptions.update_subscription(one, request)
+    subscriptions.patch_subscription(one, {"name": "block"})
+    patched = subscriptions.patch_subscription(one, {"source": {"parameters": {"end_time": day(50)}}})
+    subscriptions.suspend_subscription(one)
+    subscriptions.reactivate_subscription(one)
+    subscriptions.suspend_subscription(one)
+    subscriptions.bulk_reactivate_subscriptions([one])
+    try:
+        subscriptions.bulk_reactivate_subscriptions(all_subscriptions=True)
+    except planet.exceptions.NoPermission as error:
+        refused = str(error)
+    return {"name": patched["name"], "end": patched["source"]["parameters"]["end_time"] == day(50),
+            "status": subscriptions.get_subscription(one)["status"], "refused": refused}
+
+
+def activated(guard, key):
+    """The same asset twice, as two notebooks of a team would."""
+    preset_bundles(guard, key)
+    data = client(guard, key).data
+    for _ in range(2):
+        asset = data.get_asset("PSScene", "20260601_101500_11_24f1", "ortho_analytic_8b")
+        data.activate_asset(asset)
+        asset = data.wait_asset(asset, delay=0)
+    return {"status": asset["status"]}
+
+
 def ten_years(guard, key):
     """The mistake that empties a plan, and what its author sees."""
     try:
@@ -94,6 +140,25 @@ def ten_years(guard, key):
     except planet.exceptions.APIError as error:
         return {"exception": type(error).__name__, "text": str(error)}
     return {"exception": None}
+
+
+def by_reference(guard, key):
+    """Keeps a field with Planet, reserves quota for it, subscribes to it by its reference."""
+    pl = client(guard, key)
+    collection = pl.features.create_collection(title="Fields")
+    [field] = pl.features.add_items(collection, {"type": "Feature", "geometry": FIELD, "properties": {}})
+    product = next(pl.quota.list_products())
+    estimate = pl.quota.estimate_reservation([field], product["id"])
+    reserved = pl.quota.create_reservation([field], product["id"])
+    job = pl.quota.bulk_create_reservations([field], product["id"])
+    created = pl.subscriptions.create_subscription({
+        "name": "arps",
+        "source": {"parameters": {"id": product["resource_ids"][0], "geometry": geojson.as_ref(field),
+                                  "start_time": "2026-10-01T00:00:00Z", "end_time": "2026-10-31T00:00:00Z"}},
+        "hosting": {"type": "sentinel_hub", "parameters": {"create_configuration": True}},
+    })
+    return {"cost": estimate["total_cost"], "reserved": reserved["quota_reservations"][0]["state"],
+            "processed": pl.quota.get_job(job["job_id"])["processed_items"], "subscription": created["status"]}
 
 
 def resent(guard, key):

@@ -12,7 +12,7 @@ import sys
 import time
 
 from sentinelhub import (
-    CRS, BBox, DataCollection, MimeType, SentinelHubCatalog, SentinelHubDownloadClient,
+    CRS, BatchProcessClient, BBox, DataCollection, MimeType, SentinelHubCatalog, SentinelHubDownloadClient,
     SentinelHubRequest, SentinelHubSession, SentinelHubStatistical, SHConfig,
 )
 from sentinelhub.exceptions import DownloadFailedException
@@ -74,6 +74,23 @@ def catalog(guard, key):
     found = list(SentinelHubCatalog(config=config).search(
         DataCollection.SENTINEL2_L2A, bbox=BOX, time=("2024-01-01", "2026-06-30")))
     return {"items": len(found), "distinct": len({item["id"] for item in found})}
+
+
+def batch(guard, key):
+    """Creates a batch, has it analysed, starts it and looks at it."""
+    client = BatchProcessClient(config=configure(guard, key))
+    request = SentinelHubRequest(
+        evalscript=NDVI,
+        input_data=[SentinelHubRequest.input_data(collection(guard), time_interval=JUNE)],
+        responses=[SentinelHubRequest.output_response("default", MimeType.TIFF)],
+        bbox=BOX, config=client.config)
+    created = client.create(
+        request, input=client.tiling_grid_input(grid_id=0, resolution=10.0, buffer_x=10, buffer_y=10),
+        output=client.raster_output(client.s3_specification(
+            "s3://bucket/results", iam_role_arn="arn:aws:iam::1:role/r")), description="fields")
+    client.start_analysis(created)
+    client.start_job(created)
+    return {"status": client.get_request(created).status.value}
 
 
 def exchanged(guard, key):

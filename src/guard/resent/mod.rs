@@ -164,7 +164,7 @@ impl Met {
     }
 }
 
-/// The digest of all that makes two creates the same one; `None` for what is no create.
+/// The digest of all that makes two creates the same one; `None` for what creates nothing.
 pub(super) fn fingerprint(
     asked: &Asked<'_>,
     target: &str,
@@ -172,7 +172,7 @@ pub(super) fn fingerprint(
     presented: &Presented,
     wishes: &Wishes,
 ) -> Option<Fingerprint> {
-    if !asked.route.operation.is_create() {
+    if !asked.route.operation.is_create() || wishes.dry_run {
         return None;
     }
     // keys that nobody knows go by one name, and are still different people
@@ -191,7 +191,7 @@ pub(super) fn fingerprint(
     ]))
 }
 
-fn digest(parts: &[&[u8]]) -> Fingerprint {
+pub(super) fn digest(parts: &[&[u8]]) -> Fingerprint {
     let mut digest = Sha256::new();
     for part in parts {
         let length = u64::try_from(part.len()).unwrap_or(u64::MAX);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::lease::Lease;
+use super::slice::Lease;
 use super::{LEASE_LIFE, LeaseBook, MOST_LEASES, MOST_WAITING, Place, Request};
 use crate::ledger::{AccountKey, LedgerError, NewReservation, Outcome, RequestId, Standing, State};
 use crate::policy::Claim;
@@ -28,8 +28,9 @@ impl LeaseBook {
             return None;
         }
         for (place, claim) in places.iter().zip(&new.claims) {
-            if let Some(lease) = self.lease_mut(*place) {
+            if let Some(lease) = self.leases.get_mut(*place).and_then(Option::as_mut) {
                 lease.under_way = lease.under_way.saturating_add(claim.amount);
+                self.short |= lease.runs_short();
             }
         }
         let standings = self.standings(&new.claims, &places);
@@ -102,15 +103,12 @@ impl LeaseBook {
             return None;
         }
         let lease = Some(Lease::watching(claim));
-        let place = match self.vacant.pop() {
-            Some(place) => {
-                *self.leases.get_mut(place)? = lease;
-                place
-            }
-            None => {
-                self.leases.push(lease);
-                self.leases.len() - 1
-            }
+        let place = if let Some(place) = self.vacant.pop() {
+            *self.leases.get_mut(place)? = lease;
+            place
+        } else {
+            self.leases.push(lease);
+            self.leases.len() - 1
         };
         self.places.insert(key, place);
         Some(place)

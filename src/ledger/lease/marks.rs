@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::lease::Lease;
+use super::slice::Lease;
 use super::{LeaseBook, STEP};
 use crate::ledger::{AccountKey, Proof};
 use crate::units::Amount;
@@ -46,7 +46,7 @@ impl LeaseBook {
         Proof {
             epoch: self.epoch,
             reported: self.reported,
-            marks: self.marks(),
+            marks: Some(self.marks()),
         }
     }
 
@@ -64,6 +64,10 @@ impl LeaseBook {
 }
 
 impl Lease {
+    pub(super) fn runs_short(&self) -> bool {
+        self.next_mark().is_some()
+    }
+
     /// A higher mark, when what the present one still allows runs short.
     fn next_mark(&self) -> Option<Amount> {
         let step = self.demand.over(STEP).max(self.demand.largest());

@@ -9,10 +9,10 @@
 
 mod admit;
 mod demand;
-mod lease;
 mod marks;
 mod orphans;
 mod reports;
+mod slice;
 #[cfg(test)]
 mod tests;
 
@@ -22,9 +22,9 @@ use std::time::Duration;
 pub use self::marks::Marks;
 pub use self::orphans::Orphans;
 
-use self::lease::Lease;
+use self::slice::Lease;
 use super::{AccountKey, Epoch, Record, Report, RequestId};
-use crate::units::UtcTime;
+use crate::units::{Amount, UtcTime};
 
 /// How long after its last word from the books a replica still admits from its leases.
 pub const LEASE_LIFE: Duration = Duration::from_secs(10);
@@ -61,6 +61,8 @@ pub struct LeaseBook {
     reported: u64,
     /// When the latest report was made.
     planned_at: UtcTime,
+    /// A lease has come near what the journal allows since somebody last asked.
+    short: bool,
 }
 
 /// Where a lease stands among all.
@@ -89,6 +91,7 @@ impl LeaseBook {
             report: None,
             reported: 0,
             planned_at: now,
+            short: false,
         }
     }
 
@@ -101,9 +104,21 @@ impl LeaseBook {
         self.reported
     }
 
+    /// Whether marks should be raised now; asking clears it.
+    pub fn runs_short(&mut self) -> bool {
+        std::mem::take(&mut self.short)
+    }
+
     /// What is known here of a request.
     pub fn record(&self, request: RequestId) -> Option<&Record> {
         self.requests.get(&request).map(|known| &known.record)
+    }
+
+    /// What this replica leases of an account and nobody has taken.
+    pub fn unspent(&self, account: &AccountKey) -> Amount {
+        let place = self.places.get(account).copied();
+        let lease = place.and_then(|place| self.lease(place));
+        lease.map_or(Amount::ZERO, Lease::unspent)
     }
 
     /// Requests admitted here that have not ended.

@@ -61,6 +61,10 @@ impl Orphans {
         orphans
     }
 
+    pub const fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
     /// Ends one of them; whether it was one.
     pub fn close(&mut self, request: RequestId, outcome: &Outcome, now: UtcTime) -> bool {
         let Some(record) = self.under_way.remove(&request) else {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::lease::Lease;
+use super::slice::Lease;
 use super::{LeaseBook, MOST_RECORDS, Place, READY};
 use crate::ledger::{AccountKey, Leased, Record, Report, Want};
 use crate::units::{Amount, UtcTime};

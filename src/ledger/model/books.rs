@@ -59,9 +59,10 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// A line that belongs to no request and moves nothing need not be written.
+    /// A lease that neither grows nor shrinks need not be written down.
     fn says_nothing(&self) -> bool {
-        self.request.is_none() && self.reserved.is_zero() && self.charged.is_zero()
+        let of_a_request = self.kind == EntryKind::Spend || self.request.is_some();
+        !of_a_request && self.reserved.is_zero()
     }
 }
 
@@ -88,7 +89,7 @@ impl Books {
             return Ok(Reserved::Full(breaches));
         }
         self.holders.insert(new.request, me);
-        self.enter(Some(me), new.held(now), &[EntryKind::Reserve], now)?;
+        self.enter(Some(me), &new.held(now), &[EntryKind::Reserve], now)?;
         self.standings(me, &new.claims, now).map(Reserved::Granted)
     }
 
@@ -101,10 +102,10 @@ impl Books {
     ) -> Result<Vec<Standing>, LedgerError> {
         let record = self.find(request)?;
         let claims = record.claims.clone();
-        if record.state == State::stopped() {
-            if let Some(evidence) = Evidence::of_the_guard_itself(outcome) {
-                return self.reconcile(me, request, &evidence, now);
-            }
+        if record.state == State::stopped()
+            && let Some(evidence) = Evidence::of_the_guard_itself(outcome)
+        {
+            return self.reconcile(me, request, &evidence, now);
         }
         if record.state == State::Held {
             let kind = match outcome {
@@ -115,7 +116,7 @@ impl Books {
             self.holders.remove(&request);
             self.enter(
                 Some(me),
-                record.entering(outcome.state(), now),
+                &record.entering(outcome.state(), now),
                 &[kind],
                 now,
             )?;
@@ -141,7 +142,7 @@ impl Books {
             }
         };
         let state = State::Reconciled(evidence.clone());
-        self.enter(Some(me), record.entering(state, now), kinds, now)?;
+        self.enter(Some(me), &record.entering(state, now), kinds, now)?;
         self.note(&evidence.by, evidence.event(request), now);
         self.standings(me, &claims, now)
     }
@@ -189,7 +190,7 @@ impl Books {
     pub(super) fn enter(
         &mut self,
         me: Option<Epoch>,
-        record: Record,
+        record: &Record,
         kinds: &[EntryKind],
         now: UtcTime,
     ) -> Result<(), LedgerError> {

@@ -1,11 +1,9 @@
 //! The lives of replicas, and the leases that each of them has.
 
-use std::collections::BTreeMap;
-
 use super::books::{Books, Line, overflow};
 use crate::ledger::{
-    AccountKey, Begun, EntryKind, Epoch, Evidence, Leased, LedgerError, Proof, Record, ReplicaId,
-    Report, RequestId, State, Want, gave_up, is_quiet, portion,
+    AccountKey, Begun, EntryKind, Epoch, Evidence, Leased, LedgerError, Marks, Proof, Record,
+    ReplicaId, Report, RequestId, State, Want, gave_up, is_quiet, portion,
 };
 use crate::policy::Account;
 use crate::units::{Amount, UtcTime};
@@ -73,7 +71,8 @@ impl Books {
         let mut in_doubt = 0;
         for epoch in unclosed {
             let own = proof.filter(|proof| proof.epoch == epoch);
-            in_doubt += self.bury(epoch, own.map(|proof| &proof.marks), now)?;
+            let marks = own.and_then(|proof| proof.marks.as_ref());
+            in_doubt += self.bury(epoch, marks, now)?;
         }
         let last = self
             .lives
@@ -97,7 +96,7 @@ impl Books {
     }
 
     pub(super) fn leave(&mut self, me: Epoch, now: UtcTime) -> Result<(), LedgerError> {
-        self.bury(me, Some(&BTreeMap::new()), now).map(drop)
+        self.bury(me, Some(&Marks::new()), now).map(drop)
     }
 
     pub(super) fn give_up(
@@ -123,7 +122,7 @@ impl Books {
     fn bury(
         &mut self,
         epoch: Epoch,
-        marks: Option<&BTreeMap<AccountKey, Amount>>,
+        marks: Option<&Marks>,
         now: UtcTime,
     ) -> Result<u64, LedgerError> {
         let mut in_doubt = 0;
@@ -132,7 +131,7 @@ impl Books {
         for request in held {
             self.holders.remove(&request);
             let record = self.find(request)?.entering(State::stopped(), now);
-            self.enter(None, record, &[EntryKind::Unknown], now)?;
+            self.enter(None, &record, &[EntryKind::Unknown], now)?;
             in_doubt += 1;
         }
         let leases = self.slices.iter().filter(|((of, _), _)| *of == epoch);
@@ -140,7 +139,7 @@ impl Books {
             .map(|((_, key), slice)| (key.clone(), slice.clone()))
             .collect();
         for (key, slice) in leases {
-            let spent = |marks: &BTreeMap<AccountKey, Amount>| {
+            let spent = |marks: &Marks| {
                 let mark = marks.get(&key).copied().unwrap_or_default();
                 mark.minus(slice.spent).min(slice.amount)
             };
@@ -171,7 +170,7 @@ impl Books {
         slice.amount = rest;
         if !lost.is_zero() {
             let record = Record::of_lost_lease(epoch, began_at, &account, lost, proven, now);
-            self.enter(None, record, &[EntryKind::Doubt], now)?;
+            self.enter(None, &record, &[EntryKind::Doubt], now)?;
         }
         if let Some(slice) = self.slices.get_mut(&(epoch, key.clone())) {
             slice.amount = Amount::ZERO;
@@ -183,7 +182,8 @@ impl Books {
     /// of that was spent stays in doubt.
     fn clear_up(&mut self, proof: &Proof, now: UtcTime) -> Result<(), LedgerError> {
         let over = self.lives.get(&proof.epoch).filter(|life| life.over);
-        let Some(began_at) = over.map(|life| life.began_at) else {
+        let began_at = over.map(|life| life.began_at);
+        let (Some(began_at), Some(marks)) = (began_at, &proof.marks) else {
             return Ok(());
         };
         let leases = self.slices.iter().filter(|((of, _), _)| *of == proof.epoch);
@@ -192,7 +192,7 @@ impl Books {
             .collect();
         for (key, spent) in spent {
             let request = RequestId::of_lease(proof.epoch, began_at, &key);
-            let mark = proof.marks.get(&key).copied().unwrap_or_default();
+            let mark = marks.get(&key).copied().unwrap_or_default();
             self.slices.remove(&(proof.epoch, key));
             let doubted = self.records.get(&request).filter(|r| r.is_unknown());
             if let Some(record) = doubted.cloned() {
@@ -259,6 +259,11 @@ impl Books {
     }
 
     fn book(&mut self, me: Epoch, report: &Report, now: UtcTime) -> Result<(), LedgerError> {
+        for record in &report.ended {
+            if self.records.contains_key(&record.request) {
+                return Err(LedgerError::Reused(record.request));
+            }
+        }
         let spent = report.spent()?;
         for (key, sum) in &spent {
             self.take(me, key, sum.taken)?;
@@ -267,15 +272,9 @@ impl Books {
             self.take(me, &AccountKey::from(&claim.account), claim.amount)?;
         }
         for record in &report.ended {
-            if self
-                .records
-                .insert(record.request, record.clone())
-                .is_some()
-            {
-                return Err(LedgerError::Reused(record.request));
-            }
+            self.records.insert(record.request, record.clone());
         }
-        for sum in spent.values().filter(|sum| !sum.charged.is_zero()) {
+        for sum in spent.values() {
             let line = Line {
                 request: None,
                 account: &sum.claim.account,
@@ -384,12 +383,19 @@ impl Books {
 
     pub(super) fn recall(&mut self, me: Epoch, accounts: &[Account], now: UtcTime) {
         for key in accounts.iter().map(AccountKey::from) {
-            for ((epoch, leased), slice) in &mut self.slices {
-                if *epoch != me && *leased == key && slice.recall == Recall::No {
+            let others = self.slices.iter_mut().filter(|((epoch, leased), slice)| {
+                *epoch != me && *leased == key && !slice.amount.is_zero()
+            });
+            let mut any = false;
+            for (_, slice) in others {
+                any = true;
+                if slice.recall == Recall::No {
                     slice.recall = Recall::Asked;
                 }
             }
-            self.recalls.insert(key, now);
+            if any {
+                self.recalls.insert(key, now);
+            }
         }
     }
 

@@ -77,7 +77,7 @@ fn proof(epoch: Epoch, reported: u64, mark: u64) -> Proof {
     Proof {
         epoch,
         reported,
-        marks: Marks::from([((&org()).into(), units(mark))]),
+        marks: Some(Marks::from([((&org()).into(), units(mark))])),
     }
 }
 

@@ -81,7 +81,7 @@ impl Lie {
                 }
             }
             (Self::ForgetsMarks, Call::Begin(Some(proof))) => Call::Begin(Some(Proof {
-                marks: crate::ledger::Marks::new(),
+                marks: Some(crate::ledger::Marks::new()),
                 ..proof.clone()
             })),
             (Self::FreesTheUnknown, Call::Report(_)) => {

@@ -86,7 +86,7 @@ impl Process {
     pub(super) fn proof(&self, due: &Marks) -> Proof {
         let mut proof = self.book.proof();
         let due = due.iter().map(|(key, mark)| (key.clone(), *mark));
-        proof.marks.extend(due);
+        proof.marks.get_or_insert_default().extend(due);
         proof
     }
 }

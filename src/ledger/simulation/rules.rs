@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
 
 use super::dice::Dice;
@@ -182,8 +183,9 @@ impl Budget {
         let zone = dice.pick(&["UTC", "Europe/Berlin"]);
         let end = start + jiff::SignedDuration::from_secs(dice.pick(&[5, 60, 10_000]));
         let term = WindowKind::Term { start, end };
-        let (day, month) = (WindowKind::Day, WindowKind::Month);
-        let kind = dice.pick(&[day, day, day, month, month, WindowKind::Forever, term]);
+        let (day, month) = (WindowKind::Day, WindowKind::Month(1));
+        let week = WindowKind::Week(Weekday::Sunday); // as the run begins, so does one
+        let kind = dice.pick(&[day, day, day, week, month, WindowKind::Forever, term]);
         Self {
             name: name.into(),
             unit,

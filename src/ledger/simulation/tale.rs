@@ -11,7 +11,8 @@ pub(super) fn of_call(call: &Call) -> String {
     match call {
         Call::Begin(None) => "begins".into(),
         Call::Begin(Some(proof)) => {
-            let marks = of_marks(&proof.marks);
+            let marks = proof.marks.as_ref().map(of_marks);
+            let marks = marks.unwrap_or_else(|| "unknown".into());
             format!(
                 "begins, after {} and report {}, with the marks {marks}",
                 proof.epoch, proof.reported

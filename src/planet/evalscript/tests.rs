@@ -96,6 +96,72 @@ fn constants_are_followed() {
     }
 }
 
+/// Shapes that published collections of scripts hold, beyond the plain ones.
+#[test]
+fn scripts_as_found_in_the_wild_are_read() {
+    for (script, bands) in [
+        (
+            "// author: somebody\n//VERSION=3 (auto-converted from 1)\nlet minVal = 0.0;\n\
+             function setup() {\n  return { // what goes in\n    input: [ /* all */ \"B02\", 'B03', // blue, green\n\
+             \"B04\", ], output: { bands: 4 } };\n}",
+            vec!["B02 B03 B04"],
+        ),
+        (
+            "//VERSION=3\nconst RGB = ['B04', 'B03'], EXTRA = ['SCL'];\n\
+             const setup = () => ({ input: [{ bands: [...RGB, ...EXTRA, 'dataMask'] }], output: { bands: 1 } });",
+            vec!["B04 B03 SCL dataMask"],
+        ),
+        (
+            "const common = { units: 'DN', mosaicking: 'ORBIT' };\n\
+             function setup() { return { input: [{ ...common, datasource: 's1', bands: ['VV'] }, \
+             { ...common, datasource: 's2', bands: ['B04', 'B08'] }], output: [{ id: 'default', bands: 1 }] } }",
+            vec!["VV", "B04 B08"],
+        ),
+        (
+            "var polar = ['VV', 'VH']; var setup = function () { return { input: [{ bands: polar, metadata: ['bounds'] }], \
+             output: { bands: polar.length }, mosaicking: Mosaicking.ORBIT } }",
+            vec!["VV VH"],
+        ),
+        (
+            "const base = ['B02'];\nfunction setup() { const bands = base.concat(['B03'], ['B04']); \
+             return { input: [{ bands: bands }], output: { bands: 3 } } }",
+            vec!["B02 B03 B04"],
+        ),
+    ] {
+        assert_eq!(bands_of(script), bands, "{script}");
+    }
+    let common = setup_of(
+        "const common = { mosaicking: 'ORBIT' }; function setup() { return { input: [{ ...common, bands: ['VV'] }] } }",
+    );
+    assert_eq!(common.inputs[0].mosaicking, Some(Mosaicking::Orbit));
+}
+
+#[test]
+fn what_wild_scripts_compute_counts_as_the_dearest_that_it_could_be() {
+    let looped = setup_of(
+        "const dates = ['a', 'b']; function setup() { let outs = []; for (const d of dates) \
+         outs.push({ id: d, bands: 1, sampleType: 'UINT8' }); return { input: ['B04'], output: outs } }",
+    );
+    assert!(looped.sample_types.float32 && looped.output_bytes.is_none());
+    for script in [
+        "function bandsOf() { return ['B04'] } function setup() { return { input: [{ bands: bandsOf() }] } }",
+        "const all = { red: 'B04' }; function setup() { return { input: Object.values(all) } }",
+        "const names = 'B04,B08'; function setup() { return { input: names.split(',') } }",
+        "const b = ['B0']; function setup() { return { input: b.map(x => x + '4') } }",
+        "function setup() { return { input: [{ bands: ds === 1 ? ['B01'] : more() }] } }",
+    ] {
+        assert_eq!(bands_of(script), ["?"], "{script}");
+    }
+    let unreadable =
+        "function setup() { return { input: ['B04'], output: { bands: 1 } } } if (a &lt; b) {}";
+    assert!(matches!(read(unreadable), Script::Unreadable(_)));
+    let tagged = read("//VERSION=3\nreturn [2.5 * B04, B03, B02]");
+    let Script::Simple(simple) = tagged else {
+        panic!("a tag makes no setup()")
+    };
+    assert_eq!(simple.names, ["B02", "B03", "B04"].map(Box::from));
+}
+
 #[test]
 fn of_several_branches_the_dearest_counts_and_says_so() {
     for script in [

@@ -8,6 +8,8 @@ mod area;
 mod geojson;
 mod ring;
 
+use std::sync::Arc;
+
 use geo::{Contains, Coord, LineString, Polygon};
 
 use super::Misread;
@@ -33,10 +35,10 @@ pub enum Geometry {
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct FeatureRef(String);
 
-/// One or more polygons that have passed every check.
+/// One or more polygons that have passed every check. Clones share them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shape {
-    parts: Vec<Part>,
+    parts: Arc<[Part]>,
     /// Whether the parts' areas add up to the area that is covered.
     exact: bool,
 }
@@ -79,6 +81,14 @@ impl Geometry {
             Self::Reference(_) => None,
         }
     }
+
+    /// The name that it was given by, while its outline is not known.
+    pub fn reference(&self) -> Option<&FeatureRef> {
+        match self {
+            Self::Shape(_) => None,
+            Self::Reference(reference) => Some(reference),
+        }
+    }
 }
 
 impl FeatureRef {
@@ -95,14 +105,26 @@ impl FeatureRef {
         &self.0
     }
 
-    /// Whether it names a whole collection rather than one feature of it.
-    pub fn is_collection(&self) -> bool {
-        self.0.trim_end_matches('/').split('/').count() < 4
+    /// Collection and feature of `pl:features/my/COLLECTION[/FEATURE]`; `None` for what is in another
+    /// dataset, or could mean something else once it stands in a path.
+    pub fn parts(&self) -> Option<(&str, Option<&str>)> {
+        let mut parts = self.0.strip_prefix("pl:features/my/")?.split('/');
+        let collection = parts.next().filter(|name| is_plain(name))?;
+        let feature = parts.next();
+        let fits = parts.next().is_none() && feature.is_none_or(is_plain);
+        fits.then_some((collection, feature))
     }
 }
 
+/// Whether a name is made of characters that mean themselves in a path, and is no step up in it.
+fn is_plain(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    !name.is_empty() && name.bytes().all(plain) && !name.bytes().all(|byte| byte == b'.')
+}
+
 impl Shape {
-    fn read(raw: &RawGeometry, at: &str) -> Result<Self, Misread> {
+    /// Proves an area that is no reference.
+    pub(super) fn read(raw: &RawGeometry, at: &str) -> Result<Self, Misread> {
         let mut polygons = Vec::new();
         collect(raw, at, &mut polygons)?;
         let positions: usize = polygons
@@ -115,23 +137,63 @@ impl Shape {
                 "{at} has {positions} positions and Planet takes 1500; simplify the shape"
             )));
         }
-        let mut shape = Self {
-            parts: Vec::with_capacity(polygons.len()),
-            exact: polygons.len() == 1,
-        };
+        let mut parts = Vec::with_capacity(polygons.len());
+        let mut all_exact = polygons.len() == 1;
         for (place, rings) in polygons.iter().enumerate() {
             let (part, exact) = Part::read(rings, &format!("{at}, polygon {place}"))?;
-            shape.parts.push(part);
-            shape.exact &= exact;
+            parts.push(part);
+            all_exact &= exact;
         }
-        if shape.parts.is_empty() {
+        if parts.is_empty() {
             return Err(Misread::new(format!("{at} holds no polygon")));
         }
-        Ok(shape)
+        Ok(Self {
+            parts: parts.into(),
+            exact: all_exact,
+        })
+    }
+
+    /// All of them as one; `None` of none. What overlaps counts as often as it does.
+    pub fn all<'a>(shapes: impl IntoIterator<Item = &'a Self>) -> Option<Self> {
+        let shapes: Vec<&Self> = shapes.into_iter().collect();
+        match shapes.as_slice() {
+            [] => None,
+            [one] => Some((*one).clone()),
+            several => Some(Self {
+                parts: several
+                    .iter()
+                    .flat_map(|shape| shape.parts.iter().cloned())
+                    .collect(),
+                exact: false,
+            }),
+        }
     }
 
     pub fn parts(&self) -> &[Part] {
         &self.parts
+    }
+
+    /// As upstream takes it.
+    pub fn to_geojson(&self) -> serde_json::Value {
+        let ring = |ring: &LineString<f64>| -> Vec<[f64; 2]> {
+            ring.coords().map(|point| [point.x, point.y]).collect()
+        };
+        let part = |part: &Part| -> Vec<Vec<[f64; 2]>> {
+            std::iter::once(part.polygon.exterior())
+                .chain(part.polygon.interiors())
+                .map(ring)
+                .collect()
+        };
+        let parts: Vec<_> = self.parts.iter().map(part).collect();
+        serde_json::json!({"type": "MultiPolygon", "coordinates": parts})
+    }
+
+    /// How many positions its outlines have.
+    pub fn positions(&self) -> usize {
+        let rings = self.parts.iter().flat_map(|part| {
+            std::iter::once(part.polygon.exterior()).chain(part.polygon.interiors())
+        });
+        rings.map(|ring| ring.0.len()).sum()
     }
 
     /// Whether [`Self::area`] is what is covered, and not only no less.

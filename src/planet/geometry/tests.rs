@@ -85,12 +85,40 @@ fn overlapping_parts_count_twice_and_say_so() {
 
 #[test]
 fn a_reference_is_kept_as_it_stands() {
-    let reference = read(r#"{"type":"ref","content":"pl:features/my/blocks-8v/12-am"}"#);
-    assert!(matches!(&reference, Ok(Geometry::Reference(feature)) if !feature.is_collection()));
-    let collection = read(r#"{"type":"ref","content":"pl:features/my/blocks-8v"}"#);
-    assert!(matches!(&collection, Ok(Geometry::Reference(features)) if features.is_collection()));
+    let parts = |content: &str| match read(&format!(r#"{{"type":"ref","content":"{content}"}}"#)) {
+        Ok(Geometry::Reference(reference)) => reference
+            .parts()
+            .map(|(collection, feature)| format!("{collection} {}", feature.unwrap_or("-"))),
+        other => panic!("{content}: {other:?}"),
+    };
+    let feature = parts("pl:features/my/blocks-8v/12-am");
+    assert_eq!(feature.as_deref(), Some("blocks-8v 12-am"));
+    let collection = parts("pl:features/my/blocks-8v");
+    assert_eq!(collection.as_deref(), Some("blocks-8v -"));
+    for odd in [
+        "pl:features/other/a/b",
+        "pl:features/my/",
+        "pl:features/my/a/",
+        "pl:features/my/a/b/c",
+        "pl:features/my/../b",
+        "pl:features/my/a/b?x=1",
+        "pl:features/my/a/%2e%2e",
+    ] {
+        assert_eq!(parts(odd), None, "{odd}");
+    }
     assert!(read(r#"{"type":"ref"}"#).is_err());
     assert!(read(r#"{"type":"ref","content":"s3://bucket"}"#).is_err());
+}
+
+#[test]
+fn a_shape_written_out_measures_the_same() {
+    let ring = shape(&polygon(&[square(0.0, 0.0, 1.0), square(0.2, 0.2, 0.1)]));
+    let field = shape(&polygon(&[square(14.5, 46.0, 0.02)]));
+    let both = Shape::all([&ring, &field]).expect("two shapes");
+    let again = shape(&both.to_geojson().to_string());
+    assert_eq!((again.area(), again.extent()), (both.area(), both.extent()));
+    assert_eq!((again.parts().len(), again.positions()), (2, 15));
+    assert_eq!(Shape::all([]), None);
 }
 
 #[test]

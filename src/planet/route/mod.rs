@@ -68,6 +68,15 @@ impl Route {
             name,
         )
     }
+
+    /// The path up to what stands for `{name}` of the pattern: the address of the thing that it names.
+    pub fn address_of<'p>(&self, path: &'p str, name: &str) -> Option<&'p str> {
+        let pattern = self.pattern.to_string();
+        let mut segments = pattern.split('/');
+        let place = segments.position(|segment| pattern::param_name(segment) == Some(name))?;
+        let end = path.match_indices('/').nth(place);
+        Some(end.map_or(path, |(end, _)| &path[..end]))
+    }
 }
 
 /// The shape of a path, such as `/subscriptions/v1/{id}/cancel`. Empty for an unknown call.
@@ -249,5 +258,42 @@ pub(super) mod tests {
         assert_eq!(route.param(path, "mosaic"), Some("m%2C1"));
         assert_eq!(route.param(path, "quad"), Some("12-7"));
         assert_eq!(route.param(path, "order"), None);
+    }
+
+    #[test]
+    fn a_route_knows_the_address_of_what_it_names() {
+        for (kind, method, path, name, address) in [
+            (
+                UpstreamKind::SentinelHub,
+                Method::POST,
+                "/batch/v1/process/7/tiles/3/restart/",
+                "task",
+                Some("/batch/v1/process/7"),
+            ),
+            (
+                UpstreamKind::SentinelHub,
+                Method::POST,
+                "/api/v1/statistics/batch/a%2Fb/start",
+                "task",
+                Some("/api/v1/statistics/batch/a%2Fb"),
+            ),
+            (
+                UpstreamKind::Planet,
+                Method::PATCH,
+                "/subscriptions/v1/7",
+                "subscription",
+                Some("/subscriptions/v1/7"),
+            ),
+            (
+                UpstreamKind::Planet,
+                Method::POST,
+                "/subscriptions/v1/7/reactivate",
+                "order",
+                None,
+            ),
+        ] {
+            let route = classify(kind, &method, path);
+            assert_eq!(route.address_of(path, name), address, "{path}");
+        }
     }
 }

@@ -109,6 +109,16 @@ impl Operation {
         )
     }
 
+    /// Whether it must be in the books before it is forwarded, however small it is: what creates or commits
+    /// is rare, and its outcome is the one that matters.
+    pub const fn reserves_for_itself(self) -> bool {
+        self.is_create()
+            || matches!(
+                self,
+                Self::ReviseSubscription | Self::Statistics | Self::ActivateAsset | Self::Unknown
+            )
+    }
+
     /// Whether a header of the answer says what was charged, and an answer that is not 2xx was free.
     pub const fn is_metered(self) -> bool {
         matches!(

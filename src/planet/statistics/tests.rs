@@ -101,6 +101,28 @@ fn simple_mosaicking_takes_one_sample_for_each_interval() {
 }
 
 #[test]
+fn an_interval_that_is_extended_counts_with_all_its_days() {
+    let (from, to) = ("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z");
+    let orbit = |of, last| samples(from, to, of, last, "ORBIT");
+    assert_eq!(orbit("P1Y", "SHORTEN"), 2, "what is asked, both ends");
+    assert!(orbit("P1Y", "EXTEND") >= 366, "all of the year");
+    assert!(orbit("P1M", "EXTEND") >= 32);
+    assert!(orbit("P1M2D", "EXTEND") >= 34);
+    assert_eq!(orbit("P1D", "EXTEND"), 2, "it comes out even");
+    assert_eq!(samples(from, to, "P1Y", "EXTEND", "SIMPLE"), 1);
+}
+
+#[test]
+fn a_day_that_two_intervals_share_may_be_a_sample_of_both() {
+    let (noon, to) = ("2026-01-01T12:00:00Z", "2026-01-11T12:00:00Z");
+    assert_eq!(samples(noon, to, "P1D", "SKIP", "ORBIT"), 11 + 9);
+    assert_eq!(samples(noon, to, "P10D", "SKIP", "ORBIT"), 11);
+    let midnight = "2026-01-01T00:00:00Z";
+    assert_eq!(samples(midnight, to, "P1D", "SKIP", "ORBIT"), 11);
+    assert_eq!(samples(midnight, to, "PT36H", "SKIP", "ORBIT"), 11 + 6);
+}
+
+#[test]
 fn orbit_mosaicking_takes_one_sample_for_each_day_however_long_the_intervals() {
     for of in ["P1D", "P10D", "P1M"] {
         assert_eq!(

@@ -55,8 +55,39 @@ fn a_product_subscription_needs_no_type() {
             "start_time": "2026-06-01T00:00:00Z"}},
         "hosting": {"type": "sentinel_hub", "parameters": {"create_configuration": true}}});
     let ask = parse(&body).unwrap();
-    assert_eq!(ask.source, Source::Product("PS_ARD_SR_DAILY".into()));
+    let Source::Product(product) = &ask.source else {
+        panic!("{ask:?}");
+    };
+    assert_eq!(
+        (&*product.id, product.entitlement),
+        ("PS_ARD_SR_DAILY", None)
+    );
     assert_eq!((ask.delivery, ask.end), (Delivery::Collection, None));
+}
+
+#[test]
+fn a_filter_is_kept_and_an_odd_relation_is_remembered() {
+    let Source::Catalog(source) = parse(&catalog()).unwrap().source else {
+        panic!("a catalog");
+    };
+    assert_eq!(
+        source.filter,
+        Some(catalog()["source"]["parameters"]["filter"].clone())
+    );
+    for (relation, unread) in [
+        ("intersects", None),
+        ("within", None),
+        ("disjoint", Some("geometry_relation")),
+    ] {
+        let ask = parse(&with(
+            "/source/parameters/geometry_relation",
+            json!(relation),
+        ))
+        .unwrap();
+        assert_eq!(ask.unread.as_deref(), unread, "{relation}");
+    }
+    let shouting = with("/source/parameters/FILTER", json!({}));
+    assert!(parse(&shouting).is_err());
 }
 
 #[test]
@@ -130,25 +161,10 @@ fn a_bulk_call_counts_each() {
     assert!(read_bulk(br#"{"subscriptions":[]}"#).is_err());
 }
 
-#[test]
-fn a_patch_changes_what_it_names_and_null_removes() {
-    let current = catalog().to_string();
-    let patched = |patch: Value| read_patch(current.as_bytes(), patch.to_string().as_bytes());
-    let longer = json!({"source": {"parameters": {"end_time": "2027-10-31T00:00:00Z"}}});
-    let ask = patched(longer).unwrap();
-    assert_eq!(ask.end, "2027-10-31T00:00:00Z".parse().ok());
-    let endless = json!({"source": {"parameters": {"end_time": null}}});
-    assert_eq!(patched(endless).unwrap().end, None);
-    assert_eq!(patched(json!({"name": "new"})), read(current.as_bytes()));
-    assert_eq!(patch_is_free(br#"{"name":"new"}"#), Ok(true));
-    assert_eq!(patch_is_free(br#"{"name":"new","tools":[]}"#), Ok(false));
-    assert!(patch_is_free(br#"{"Tools":[]}"#).is_err());
-}
-
 proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
-        let _ = (read(&body), read_bulk(&body), read_patch(&body, &body));
+        let _ = (read(&body), read_bulk(&body));
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub(in crate::simulator) fn answer(
 
 fn reservations(call: &Call, tail: &[&str], world: &mut World) -> Result<Answer, Refusal> {
     match (call.method.as_str(), tail) {
-        ("GET", []) => Ok(listed(call, &world.account.reservations)),
+        ("GET", []) => Ok(listed(call, &filtered(call, &world.account.reservations))),
         ("POST", []) => reserve(call, world),
         ("POST", ["bulk-reserve"]) => reserve_many(call, world),
         ("POST", ["estimate"]) => estimate(call, world),
@@ -80,12 +80,12 @@ fn wanted(call: &Call, world: &World) -> Result<Vec<(String, f64)>, Refusal> {
         let reference = reference
             .as_str()
             .ok_or_else(|| Refusal::bad("a reference must be a string"))?;
-        let features = match world.features.references_in(reference) {
+        let features = match world.features.references_in(call, reference) {
             features if features.is_empty() => vec![reference.to_owned()],
             features => features,
         };
         for feature in features {
-            let geometry = world.features.geometry(&feature);
+            let geometry = world.features.geometry(call, &feature);
             let area = geometry.and_then(|geometry| geo::area(&geometry));
             let area = area.ok_or_else(|| Refusal::bad(format!("'{feature}' was not found")))?;
             areas.push((feature, (area / M2).max(LEAST_KM2)));
@@ -97,17 +97,52 @@ fn wanted(call: &Call, world: &World) -> Result<Vec<(String, f64)>, Refusal> {
     Ok(areas)
 }
 
+/// Whether quota was reserved for an area before.
+fn is_reserved(reference: &str, world: &World) -> bool {
+    let mut rows = world.account.reservations.iter();
+    rows.any(|row| row["aoi_ref"] == reference)
+}
+
+/// The rows whose fields are what the query says they are.
+fn filtered(call: &Call, rows: &[Value]) -> Vec<Value> {
+    const FIELDS: [&str; 3] = ["product_id", "aoi_ref", "state"];
+    let is = |row: &Value, field: &str, value: &str| match &row[field] {
+        Value::String(written) => written == value,
+        other => json!(value.parse::<u64>().ok()) == *other,
+    };
+    let wanted = |row: &&Value| {
+        let mut fields = FIELDS.iter();
+        fields.all(|field| {
+            call.parameter(field)
+                .is_none_or(|value| is(row, field, value))
+        })
+    };
+    rows.iter().filter(wanted).cloned().collect()
+}
+
 fn total(areas: &[(String, f64)]) -> f64 {
     areas.iter().map(|(_, km2)| km2).sum()
 }
 
+/// What is reserved already costs as much as anything else here, though it says so.
 fn estimate(call: &Call, world: &World) -> Result<Answer, Refusal> {
     let areas = wanted(call, world)?;
-    let used = world.account.used_km2;
+    let remaining = TOTAL_KM2 - world.account.used_km2;
+    let in_square_metres = world.options.estimate_in_square_metres;
+    let written = |km2: f64| {
+        if in_square_metres {
+            json!(format!("{:.1}", km2 * M2))
+        } else {
+            json!(km2)
+        }
+    };
+    let costs = areas.iter().map(|(aoi, km2)| {
+        json!({"aoi_ref": aoi, "cost": written(*km2), "reserved": is_reserved(aoi, world)})
+    });
     Ok(Answer::json(&json!({
-        "product_id": PRODUCT, "quota_units": "sqkm", "total_cost": total(&areas),
-        "quota_total": TOTAL_KM2, "quota_used": used, "quota_remaining": TOTAL_KM2 - used,
-        "quota_reservations": areas.iter().map(|(aoi, km2)| json!({"aoi_ref": aoi, "amount": km2, "reserved": true})).collect::<Vec<_>>(),
+        "estimated_costs": costs.collect::<Vec<_>>(), "quota_remaining": written(remaining),
+        "quota_total": written(TOTAL_KM2), "total_cost": written(total(&areas)),
+        "quota_units": if in_square_metres { "sqm" } else { "sqkm" },
     })))
 }
 
@@ -129,14 +164,21 @@ fn reserve(call: &Call, world: &mut World) -> Result<Answer, Refusal> {
     Ok(Answer::created(&answer).charging(charge))
 }
 
+/// A job passes over what is reserved already, and ends all the same.
 fn reserve_many(call: &Call, world: &mut World) -> Result<Answer, Refusal> {
-    let areas = wanted(call, world)?;
+    let all = wanted(call, world)?;
+    let areas: Vec<_> = all
+        .iter()
+        .filter(|(area, _)| !is_reserved(area, world))
+        .cloned()
+        .collect();
     let charge = take(call, world, &areas);
     let id = 8_000 + world.account.jobs.len();
-    let at = timestamp(call.now);
+    let percentage = 100.0 * figures::float(areas.len()) / figures::float(all.len());
     world.account.jobs.push(json!({
-        "id": id, "status": "completed", "product_id": PRODUCT, "created_at": at, "updated_at": at,
-        "job_details": {"percentage": 100.0, "total_items": areas.len(), "completed_items": areas.len()},
+        "collection_id": call.json()?["collection_id"], "id": id, "organization_id": 1,
+        "percentage": percentage, "processed_items": areas.len(), "product_access_id": PRODUCT,
+        "status": "completed", "total_items": all.len(), "type": "quota:reserve",
     }));
     let answer = json!({"job_id": id.to_string(), "status": "pending"});
     Ok(Answer::created(&answer).charging(charge))
@@ -160,12 +202,12 @@ fn take(call: &Call, world: &mut World, areas: &[(String, f64)]) -> Charge {
 
 fn product(world: &World) -> Value {
     json!({
-        "id": PRODUCT, "name": "PS_ARD_SR_DAILY", "title": "Analysis-Ready PlanetScope",
+        "id": PRODUCT, "name": "PS_ARPS_SR_DAILY_ALL_TIME", "title": "Analysis-Ready PlanetScope",
         "quota_total": TOTAL_KM2, "quota_used": world.account.used_km2, "quota_units": "sqkm",
         "unlimited_quota": false, "supports_reservation": true, "resource_ids": ["PS_ARD_SR_DAILY"],
         "state": "active", "term_start_date": "2026-01-01", "term_end_date": "2026-12-31",
         "billable_id": 1, "organization_id": 1,
-        "area": {"op": "gte", "units": "sqkm", "value": LEAST_KM2},
+        "area": {"description": "Minimum AOI spend.", "op": "gte", "units": "sqkm", "value": LEAST_KM2},
     })
 }
 

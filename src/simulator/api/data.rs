@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::{SCENE_KM2, bundles, data_search, tiles};
+use super::{bundles, data_search, scene_km2, tiles};
 use crate::simulator::answer::Answer;
 use crate::simulator::bill::Charge;
 use crate::simulator::call::{Call, Site};
@@ -203,7 +203,7 @@ fn asset(call: &Call, [kind, item, name]: [&str; 3], world: &World) -> Value {
     shown
 }
 
-/// The download quota pays for the whole item, however little of it is read.
+/// The download quota pays for the whole item, however little of it is read, and for its rasters alone.
 fn download(call: &Call, world: &World) -> Result<Answer, Refusal> {
     let claims = storage::claims(call)?;
     let claim = |name: &str| claims[name].as_str().unwrap_or_default().to_owned();
@@ -217,7 +217,11 @@ fn download(call: &Call, world: &World) -> Result<Answer, Refusal> {
     }
     let file = format!("planet-assets/{item}_{name}.tif");
     let address = storage::address(call, &file, world.options.asset_bytes);
-    let area = SquareKm::from_whole(SCENE_KM2).unwrap_or_default();
+    let area = if bundles::is_raster(&name) {
+        scene_km2(&claim("item_type_id"))
+    } else {
+        SquareKm::ZERO
+    };
     let charge = Charge::of("data", format!("download of {name} of {item}")).km2(area);
     Ok(Answer::redirect(&address).charging(charge))
 }

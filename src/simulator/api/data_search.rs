@@ -1,6 +1,7 @@
 //! Searching the Data API: the calendar's scenes as items, by page and by count.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use http::StatusCode;
 use jiff::tz::TimeZone;
@@ -12,11 +13,13 @@ use crate::simulator::call::{Call, Site};
 use crate::simulator::geo::{self, Bounds};
 use crate::simulator::refusal::Refusal;
 use crate::simulator::sky::{self, Revisit, Scene};
-use crate::simulator::world::{MAX_KEPT, World};
+use crate::simulator::world::{MAX_KEPT, World, age, later};
 use crate::units::UtcTime;
 
 const DEFAULT_PAGE: usize = 250;
 const ARCHIVE_START: &str = "2016-01-01T00:00:00Z";
+/// A scene is finalized when it is this old.
+const FINALIZED_AFTER: Duration = Duration::from_hours(10 * 24);
 /// Filters nest, but not deeper than this.
 const MAX_DEPTH: u8 = 32;
 
@@ -26,6 +29,7 @@ pub(super) struct Found {
     pub(super) to: UtcTime,
     max_cloud: f64,
     place: Option<Value>,
+    stages: Option<Vec<String>>,
 }
 
 pub(super) fn answer(call: &Call, rest: &[&str], world: &mut World) -> Result<Answer, Refusal> {
@@ -34,7 +38,7 @@ pub(super) fn answer(call: &Call, rest: &[&str], world: &mut World) -> Result<An
             let id = save(call, world, "quick")?;
             results(call, &id, world)
         }
-        ("POST", ["stats"]) => stats(call),
+        ("POST", ["stats"]) => stats(call, world),
         ("GET", ["searches"]) => {
             let saved: Vec<Value> = world
                 .data
@@ -95,9 +99,29 @@ pub(super) fn item(
         "properties": {
             "item_type": kind, "acquired": acquired, "published": acquired, "updated": acquired,
             "cloud_cover": cloud, "clear_percent": 100.0 - cloud * 100.0, "instrument": "PSB.SD",
-            "publishing_stage": "finalized", "quality_category": "standard", "pixel_resolution": 3,
+            "publishing_stage": scene.map_or("finalized", |scene| stage(scene, call.now)), "quality_category": "standard", "pixel_resolution": 3,
         },
     })
+}
+
+/// Those that are published by now.
+fn listed(kind: &str, found: &Found, place: Bounds, call: &Call, world: &World) -> Vec<Scene> {
+    let lag = world.options.publication_lag;
+    let mut scenes = scenes(kind, found, place);
+    scenes.retain(|scene| {
+        let stage = stage(scene, call.now);
+        let wanted = |stages: &Vec<String>| stages.iter().any(|wanted| wanted == stage);
+        later(scene.at, lag) <= call.now && found.stages.as_ref().is_none_or(wanted)
+    });
+    scenes
+}
+
+fn stage(scene: &Scene, now: UtcTime) -> &'static str {
+    if age(scene.at, now) < FINALIZED_AFTER {
+        "standard"
+    } else {
+        "finalized"
+    }
 }
 
 pub(super) fn scenes(kind: &str, found: &Found, place: Bounds) -> Vec<Scene> {
@@ -113,6 +137,7 @@ pub(super) fn read_filter(filter: &Value, geometry: &Value, now: UtcTime) -> Fou
         to: now,
         max_cloud: 1.0,
         place: Some(geometry.clone()).filter(Value::is_object),
+        stages: None,
     };
     narrow(filter, &mut found, MAX_DEPTH);
     found
@@ -132,6 +157,9 @@ fn narrow(filter: &Value, found: &mut Found, depth: u8) {
             }
         }
         (Some("GeometryFilter"), _) => found.place = Some(config.clone()),
+        (Some("StringInFilter"), Some("publishing_stage")) => {
+            found.stages = Some(strings(config).into_iter().map(str::to_owned).collect());
+        }
         (Some("DateRangeFilter"), Some("acquired" | "published")) => {
             let starts = [instant("gt"), instant("gte")].into_iter().flatten();
             found.from = starts.fold(found.from, UtcTime::max);
@@ -213,7 +241,7 @@ fn results(call: &Call, id: &str, world: &World) -> Result<Answer, Refusal> {
     let mut all: Vec<(&str, Scene)> = types
         .iter()
         .flat_map(|kind| {
-            scenes(kind, &found, bounds)
+            listed(kind, &found, bounds, call, world)
                 .into_iter()
                 .map(|scene| (*kind, scene))
         })
@@ -263,7 +291,7 @@ fn item_id(scene: &Scene) -> String {
     )
 }
 
-fn stats(call: &Call) -> Result<Answer, Refusal> {
+fn stats(call: &Call, world: &World) -> Result<Answer, Refusal> {
     let body = search_body(call)?;
     let interval = body["interval"].as_str().unwrap_or("day");
     let digits = match interval {
@@ -286,7 +314,7 @@ fn stats(call: &Call) -> Result<Answer, Refusal> {
         .unwrap_or([14.0, 46.0, 14.4, 46.16]);
     let mut buckets: BTreeMap<String, u64> = BTreeMap::new();
     for kind in strings(&body["item_types"]) {
-        for scene in scenes(kind, &found, bounds) {
+        for scene in listed(kind, &found, bounds, call, world) {
             let start: String = scene.at.to_string().chars().take(digits).collect();
             *buckets.entry(start).or_default() += 1;
         }

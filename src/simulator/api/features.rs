@@ -1,4 +1,5 @@
 //! The Features API: collections of areas that other APIs refer to as `pl:features/my/COLLECTION/FEATURE`.
+//! A collection is its maker's, by the key that came with it; others see it once it is shared.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::page;
 use crate::simulator::answer::Answer;
+use crate::simulator::auth;
 use crate::simulator::call::{Call, Site};
 use crate::simulator::geo;
 use crate::simulator::refusal::Refusal;
@@ -18,31 +20,41 @@ const DEFAULT_PAGE: usize = 10;
 pub(in crate::simulator) struct State(BTreeMap<String, Collection>);
 
 struct Collection {
+    owner: Option<String>,
+    shared: bool,
     about: Value,
     features: BTreeMap<String, Value>,
 }
 
 impl State {
-    /// The geometry that a reference to one feature stands for.
-    pub(super) fn geometry(&self, reference: &str) -> Option<Value> {
+    /// The geometry that a reference to one feature stands for, to whoever calls.
+    pub(super) fn geometry(&self, call: &Call, reference: &str) -> Option<Value> {
         let (collection, feature) = parts(reference)?;
-        let feature = self.0.get(collection)?.features.get(feature?)?;
+        let collection = self.0.get(collection).filter(|one| one.is_seen_by(call))?;
+        let feature = collection.features.get(feature?)?;
         Some(feature["geometry"].clone())
     }
 
     /// The features of a reference to a whole collection; none for a reference to one feature.
-    pub(super) fn references_in(&self, reference: &str) -> Vec<String> {
+    pub(super) fn references_in(&self, call: &Call, reference: &str) -> Vec<String> {
         let Some((id, None)) = parts(reference) else {
             return Vec::new();
         };
         let features = self
             .0
             .get(id)
+            .filter(|one| one.is_seen_by(call))
             .into_iter()
             .flat_map(|collection| collection.features.keys());
         features
             .map(|feature| format!("pl:features/my/{id}/{feature}"))
             .collect()
+    }
+}
+
+impl Collection {
+    fn is_seen_by(&self, call: &Call) -> bool {
+        self.shared || self.owner == auth::presented(call)
     }
 }
 
@@ -71,6 +83,7 @@ pub(in crate::simulator) fn answer(
                 .features
                 .0
                 .values()
+                .filter(|one| one.is_seen_by(call))
                 .map(|one| one.about.clone())
                 .collect();
             Ok(listed(call, &all, "collections"))
@@ -78,6 +91,7 @@ pub(in crate::simulator) fn answer(
         ("POST", ["my", "collections"]) => create_collection(call, world),
         (method, ["my", "collections", id, tail @ ..]) => {
             let collection = world.features.0.get_mut(*id);
+            let collection = collection.filter(|one| one.is_seen_by(call));
             let collection =
                 collection.ok_or_else(|| Refusal::not_found(format!("collection {id}")))?;
             match (method, tail) {
@@ -90,7 +104,10 @@ pub(in crate::simulator) fn answer(
                     world.features.0.remove(*id);
                     Ok(Answer::empty(StatusCode::NO_CONTENT))
                 }
-                ("POST" | "DELETE", ["permission"]) => Ok(Answer::empty(StatusCode::NO_CONTENT)),
+                ("POST" | "DELETE", ["permission"]) => {
+                    collection.shared = method == "POST";
+                    Ok(Answer::empty(StatusCode::NO_CONTENT))
+                }
                 ("GET", ["items"]) => {
                     let all: Vec<Value> = collection.features.values().cloned().collect();
                     Ok(listed(call, &all, "features"))
@@ -125,7 +142,13 @@ fn create_collection(call: &Call, world: &mut World) -> Result<Answer, Refusal> 
     }
     let features = BTreeMap::new();
     let shown = about.clone();
-    world.features.0.insert(id, Collection { about, features });
+    let collection = Collection {
+        owner: auth::presented(call),
+        shared: false,
+        about,
+        features,
+    };
+    world.features.0.insert(id, collection);
     Ok(Answer::created(&shown))
 }
 
@@ -168,7 +191,11 @@ fn item(call: &Call, feature: &str, collection: &mut Collection) -> Result<Answe
     match call.method.as_str() {
         "GET" => Ok(Answer::json(found)),
         "PUT" => {
-            found["geometry"] = call.json()?["geometry"].clone();
+            let geometry = call.json()?["geometry"].clone();
+            let area = geo::area(&geometry);
+            let area = area.ok_or_else(|| Refusal::bad("a feature must be a polygon"))?;
+            found["geometry"] = geometry;
+            found["properties"]["pl:area"] = area.into();
             Ok(Answer::json(found))
         }
         "DELETE" => {

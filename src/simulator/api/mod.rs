@@ -17,9 +17,17 @@ mod tiles;
 use serde_json::Value;
 
 use super::call::{Call, Site};
+use crate::units::SquareKm;
 
-/// The square kilometres that one scene covers.
-const SCENE_KM2: u64 = 500;
+/// The square kilometres that one scene of a type covers.
+fn scene_km2(kind: &str) -> SquareKm {
+    let whole = match kind {
+        "SkySatScene" => 2,
+        "SkySatCollect" => 100,
+        _ => 500,
+    };
+    SquareKm::from_whole(whole).unwrap_or_default()
+}
 
 /// A page of a list, and the address of the next one where there is more.
 fn page<'a>(

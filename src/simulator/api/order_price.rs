@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{SCENE_KM2, basemaps, bundles, data};
+use super::{basemaps, bundles, data, scene_km2};
 use crate::simulator::figures::{self, whole_pu};
 use crate::simulator::geo;
 use crate::simulator::refusal::Refusal;
@@ -17,6 +17,8 @@ const OTHER_TOOL_PU: u64 = 2;
 const MAX_ITEMS: usize = 500;
 /// A basemap's geometry that nobody here can cut into quads is taken to touch so many.
 const UNSEEN_QUADS: u64 = 4;
+/// 4096 × 4096 pixels of six bytes.
+const QUAD_BYTES: u64 = 100_663_296;
 /// However small what is clipped, this much is counted.
 const LEAST_CLIP_M2: f64 = 10_000.0;
 
@@ -26,6 +28,8 @@ pub(super) struct Priced {
     pub(super) pu: Pu,
     pub(super) km2: SquareKm,
     pub(super) items: u64,
+    scenes: Vec<(String, u64)>,
+    quads: u64,
     /// The files that it will deliver.
     pub(super) files: Vec<String>,
     rasters: u64,
@@ -54,14 +58,22 @@ pub(super) fn price(order: &Value, world: &mut World, now: UtcTime) -> Result<Pr
         }
     }
     priced.pu = whole_pu(cost);
-    let each = match clip_area(order) {
-        Some(area) => figures::square_metres(area.max(LEAST_CLIP_M2)),
-        None => SquareKm::from_whole(SCENE_KM2).unwrap_or_default(),
-    };
-    priced.km2 = each.checked_mul(priced.items).unwrap_or_default();
+    let clip = clip_area(order).map(|area| figures::square_metres(area.max(LEAST_CLIP_M2)));
+    let mut delivered = SquareKm::ZERO;
+    for (kind, count) in &priced.scenes {
+        // Of a scene, no more than there is of it can be clipped.
+        let whole = scene_km2(kind);
+        let each = clip.map_or(whole, |clip| clip.min(whole));
+        let all = each.checked_mul(*count).unwrap_or_default();
+        delivered = delivered.checked_add(all).unwrap_or(delivered);
+    }
+    // Quads have a price of their own; a download quota pays for scenes.
+    priced.km2 = delivered;
     if delivers_to_cloud(order) && world.options.charge_egress {
-        let egress = storage::delivery_pu(priced.km2);
-        priced.pu = priced.pu.checked_add(egress).unwrap_or(priced.pu);
+        let quads = storage::egress_pu(QUAD_BYTES.saturating_mul(priced.quads));
+        for egress in [storage::delivery_pu(delivered), quads] {
+            priced.pu = priced.pu.checked_add(egress).unwrap_or(priced.pu);
+        }
     }
     Ok(priced)
 }
@@ -92,6 +104,8 @@ fn scenes(product: &Value, priced: &mut Priced) -> Result<(), Refusal> {
         let message = format!("Item ID {missing} / Item Type {kind} doesn't exist");
         return Err(Refusal::bad_field("Details", message));
     }
+    let count = u64::try_from(ids.len()).unwrap_or_default();
+    priced.scenes.push((kind.to_owned(), count));
     for id in ids {
         priced.items += 1;
         for asset in assets {
@@ -121,6 +135,7 @@ fn quads(product: &Value, mosaic: &str, priced: &mut Priced) -> Result<u64, Refu
         priced.files.push(format!("{mosaic}_{number}.tif"));
     }
     priced.items = priced.items.saturating_add(count);
+    priced.quads = priced.quads.saturating_add(count);
     priced.rasters = priced.rasters.saturating_add(count);
     Ok(count.saturating_mul(basemaps::quad_pu(mosaic)))
 }

@@ -91,12 +91,12 @@ impl World {
     }
 
     /// A geometry, or the one that a reference stands for.
-    fn resolve(&self, geometry: &Value) -> Result<Value, Refusal> {
+    fn resolve(&self, call: &Call, geometry: &Value) -> Result<Value, Refusal> {
         if geometry["type"] != "ref" {
             return Ok(geometry.clone());
         }
         let reference = geometry["content"].as_str().unwrap_or_default();
-        let found = self.features.geometry(reference);
+        let found = self.features.geometry(call, reference);
         found.ok_or_else(|| Refusal::bad(format!("feature reference '{reference}' was not found")))
     }
 }
@@ -107,7 +107,7 @@ fn charge(id: &str, what: &str, cost: Cost) -> Charge {
 }
 
 fn create(call: &Call, request: &Value, world: &mut World) -> Result<(String, Answer), Refusal> {
-    let geometry = world.resolve(&request["source"]["parameters"]["geometry"])?;
+    let geometry = world.resolve(call, &request["source"]["parameters"]["geometry"])?;
     let mut subscription = Subscription::read(request, geometry, call.now)?;
     let cost = subscription.pay(call.now)?;
     let id = world.next_id();
@@ -133,7 +133,7 @@ fn create_many(call: &Call, world: &mut World) -> Result<Answer, Refusal> {
         let reference = geometry["content"]
             .as_str()
             .filter(|_| geometry["type"] == "ref");
-        let features = reference.map(|reference| world.features.references_in(reference));
+        let features = reference.map(|reference| world.features.references_in(call, reference));
         match features {
             Some(features) if !features.is_empty() => {
                 let pointing_at = |feature: String| {
@@ -147,7 +147,7 @@ fn create_many(call: &Call, world: &mut World) -> Result<Answer, Refusal> {
         }
     }
     for request in &single {
-        let geometry = world.resolve(&request["source"]["parameters"]["geometry"])?;
+        let geometry = world.resolve(call, &request["source"]["parameters"]["geometry"])?;
         Subscription::read(request, geometry, call.now)?.pay(call.now)?;
     }
     let list = format!("/subscriptions/v1?created={}", call.now);
@@ -206,7 +206,7 @@ fn update(call: &Call, id: &str, world: &mut World) -> Result<Answer, Refusal> {
     if call.method == "PATCH" {
         merge(&mut request, &changes, 0);
     }
-    let geometry = world.resolve(&request["source"]["parameters"]["geometry"])?;
+    let geometry = world.resolve(call, &request["source"]["parameters"]["geometry"])?;
     let mut new = Subscription::read(&request, geometry, call.now)?;
     let old = world.subscription(id)?;
     if old.start <= call.now && new.start != old.start {

@@ -39,6 +39,8 @@ pub(super) enum Kind {
 
 struct Task {
     kind: Kind,
+    /// Whether it is shown as version 1 does: the members of its request among its own.
+    spread: bool,
     request: Value,
     created: UtcTime,
     status: Status,
@@ -149,12 +151,21 @@ impl Task {
 
     fn to_json(&self, id: &str, options: &Options, now: UtcTime) -> Value {
         let (status, per_cent) = self.status(options, now);
-        json!({
+        let mut shown = json!({
             "id": id, "status": status, "created": self.created.to_string(),
-            "completionPercentage": per_cent, "costPU": self.charged,
-            "valueEstimate": self.cost * 3.0, "userAction": "NONE", "request": self.request,
+            "completionPercentage": per_cent, "costPU": self.charged, "userAction": "NONE",
             "description": self.request["description"], "domainAccountId": "pretended",
-        })
+        });
+        match (&self.request, self.spread) {
+            (Value::Object(members), true) => {
+                for (name, member) in members {
+                    shown[name] = member.clone();
+                }
+                shown["valueEstimate"] = (self.cost * 3.0).into();
+            }
+            (request, _) => shown["request"] = request.clone(),
+        }
+        shown
     }
 }
 
@@ -200,13 +211,17 @@ fn create(call: &Call, world: &mut World, kind: Kind) -> Result<Answer, Refusal>
     let one = price::picture(&request["input"], &sources, size, planar, call.now)?;
     let one = one * dearest(request, &script);
     let discount = if kind == Kind::Batch { 1.0 / 3.0 } else { 1.0 };
-    let tiles = match body.json["input"]["type"].as_str() {
-        Some("tiling-grid") => tiles(&body.json["input"], body::place(&request["input"], planar)),
+    let place = body::place(&request["input"], planar);
+    let (grid, old_grid) = (&body.json["input"], &body.json["tilingGrid"]);
+    let tiles = match (grid["type"].as_str(), old_grid) {
+        (_, Value::Object(_)) => tiles(old_grid, place),
+        (Some("tiling-grid"), _) => tiles(grid, place),
         _ => UNSEEN_FEATURES,
     };
     let task = Task {
         kind,
-        request: body.json.clone(),
+        spread: kind == Kind::Batch && call.path.contains("/v1/"),
+        request: with_script(body.json.clone(), script_at, &body.script),
         created: call.now,
         status: Status::Created,
         cost: (one * tiles * discount).max(price::LEAST_BATCH),
@@ -219,6 +234,17 @@ fn create(call: &Call, world: &mut World, kind: Kind) -> Result<Answer, Refusal>
     }
     world.jobs.tasks.insert(id, task);
     Ok(Answer::created(&shown))
+}
+
+/// A script that came in a part of its own is shown where it could have stood.
+fn with_script(mut request: Value, script_at: &str, script: &str) -> Value {
+    let holder = script_at.rsplit_once('/').map(|(holder, _)| holder);
+    if let Some(Value::Object(holder)) = holder.and_then(|holder| request.pointer_mut(holder))
+        && !script.is_empty()
+    {
+        holder.insert("evalscript".to_owned(), script.into());
+    }
+    request
 }
 
 /// The tiles of a grid that a box touches, in units of our own size of a feature.
@@ -246,8 +272,11 @@ fn tiles(grid: &Value, [west, south, east, north]: [f64; 4]) -> f64 {
     let down = ((north - south).abs() * METRES_PER_DEGREE / edge)
         .ceil()
         .max(1.0);
-    let side = edge / resolution / f64::from(UNSEEN_SIDE);
-    across * down * side * side
+    let side = |buffer: &str| {
+        let buffer = grid[buffer].as_f64().unwrap_or_default();
+        (edge / resolution + 2.0 * buffer) / f64::from(UNSEEN_SIDE)
+    };
+    across * down * side("bufferX") * side("bufferY")
 }
 
 fn act(call: &Call, id: &str, action: &str, world: &mut World) -> Result<Answer, Refusal> {

@@ -1,9 +1,11 @@
 //! The rest of Planet's surface: features, quota, basemaps, tiles, jobs, collections and OGC.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::{Bench, field, process_body, subscription_body};
+use super::{Bench, Options, field, process_body, subscription_body};
 
 async fn feature(bench: &Bench) -> (String, String) {
     let collection = bench
@@ -52,6 +54,61 @@ async fn a_reference_to_a_feature_stands_for_its_area() {
 }
 
 #[tokio::test]
+async fn a_collection_is_its_makers_until_it_is_shared() {
+    let bench = Bench::new().await;
+    let (collection, reference) = feature(&bench).await;
+    let collection = format!("/features/v1/ogc/my/collections/{collection}");
+    let stranger = [("authorization", "api-key another")];
+    let seen = || async {
+        let shown = bench.send("GET", &collection, &stranger, "").await;
+        shown.unwrap().status
+    };
+    let mut body = subscription_body("2026-06-01T00:00:00Z", None);
+    body["source"]["parameters"]["geometry"] = json!({"type": "ref", "content": reference});
+    let theirs = bench
+        .send("POST", "/subscriptions/v1", &stranger, body.to_string())
+        .await;
+    assert_eq!(theirs.unwrap().status, StatusCode::BAD_REQUEST);
+    assert_eq!(seen().await, StatusCode::NOT_FOUND);
+    let permission = format!("{collection}/permission");
+    bench.post(&permission, &json!({})).await;
+    assert_eq!(seen().await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn scenes_are_found_once_they_are_published_and_by_their_stage() {
+    let bench = Bench::with(Options {
+        publication_lag: Duration::from_hours(5 * 24),
+        ..Options::default()
+    })
+    .await;
+    let count = |from: &'static str, stage: Value| {
+        let bench = &bench;
+        let filter = json!({"type": "AndFilter", "config": [stage,
+            {"type": "GeometryFilter", "field_name": "geometry", "config": field()},
+            {"type": "DateRangeFilter", "field_name": "acquired", "config": {"gte": from}}]});
+        let body = json!({"item_types": ["PSScene"], "interval": "day", "filter": filter});
+        async move {
+            let answer = bench.post("/data/v1/stats", &body).await.json();
+            let buckets = answer["buckets"].as_array().unwrap().iter();
+            buckets
+                .map(|bucket| bucket["count"].as_u64().unwrap())
+                .sum::<u64>()
+        }
+    };
+    let stage = |name: &str| json!({"type": "StringInFilter", "field_name": "publishing_stage", "config": [name]});
+    let any = json!({"type": "StringInFilter", "field_name": "instrument", "config": ["PSB.SD"]});
+    assert_eq!(count("2026-06-11T00:00:00Z", any.clone()).await, 0);
+    let month = "2026-05-15T00:00:00Z";
+    let (standard, finalized) = (
+        count(month, stage("standard")).await,
+        count(month, stage("finalized")).await,
+    );
+    assert!(standard > 0 && finalized > 10, "{standard} {finalized}");
+    assert_eq!(count(month, any).await, standard + finalized);
+}
+
+#[tokio::test]
 async fn a_small_area_takes_the_least_that_can_be_reserved_in_planets_mixed_units() {
     let bench = Bench::new().await;
     let (_, reference) = feature(&bench).await;
@@ -80,7 +137,20 @@ async fn a_small_area_takes_the_least_that_can_be_reserved_in_planets_mixed_unit
         .await
         .json();
     assert_eq!(job["id"].as_u64(), Some(8_000));
+    assert_eq!(
+        (&job["processed_items"], &job["total_items"]),
+        (&json!(0), &json!(1)),
+        "a job passes over what is reserved"
+    );
+    assert_eq!(bench.simulator.bill().total_quota().to_string(), "25");
+    let again = bench.post("/account/v1/quota-reservations/", &body).await;
+    assert_eq!(again.status, StatusCode::CREATED);
     assert_eq!(bench.simulator.bill().total_quota().to_string(), "50");
+    let other = bench
+        .get("/account/v1/quota-reservations?product_id=1")
+        .await
+        .json();
+    assert_eq!(other["meta"]["count"], json!(0));
     let listed = bench
         .get("/account/v1/quota-reservations?limit=1")
         .await

@@ -2,21 +2,29 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::sample::subsequence;
 use proptest::test_runner::TestCaseError;
 
 use super::words::*;
-use crate::ledger::{Charge, ChargeSource, Ledger, Outcome, replay};
+use crate::ledger::{
+    AccountKey, Cap, Charge, ChargeSource, Epoch, Ledger, NewTopUp, Outcome, Proof, Report, Want,
+    replay,
+};
 use crate::policy::{Account, Claim};
 use crate::units::{Amount, Amounts, Unit};
-
-/// The note of a store that finds reservations held when it opens.
-const STOPPED: &str = "the guard stopped while the request was under way";
 
 #[derive(Clone, Debug)]
 pub(in crate::store) enum Step {
     Reserve(u64, Vec<Claim>),
     Close(u64, Outcome),
     Reconcile(u64, u64),
+    /// Requests admitted from leases, how they ended, and what each account's lease should hold.
+    Report(u64, Vec<(u64, Vec<Claim>, Outcome)>, Vec<Want>),
+    Recall(Vec<Account>),
+    TopUp(NewTopUp),
+    Publish(Vec<Cap>),
+    Leave,
+    Begin(Option<Proof>),
 }
 
 impl Step {
@@ -34,6 +42,23 @@ impl Step {
                 let answer = books.reconcile(id(*number), &evidence, noon()).await;
                 format!("{answer:?}")
             }
+            Self::Report(number, ended, wants) => {
+                let ended = ended.iter().map(|(number, claims, outcome)| {
+                    let held = request(*number, claims.clone()).held(noon());
+                    held.entering(outcome.state(), noon())
+                });
+                let report = Report {
+                    number: *number,
+                    ended: ended.collect(),
+                    wants: wants.clone(),
+                };
+                format!("{:?}", books.report(&report, noon()).await)
+            }
+            Self::Recall(accounts) => format!("{:?}", books.recall(accounts, noon()).await),
+            Self::TopUp(new) => format!("{:?}", books.top_up(new, noon()).await),
+            Self::Publish(caps) => format!("{:?}", books.publish(caps, noon()).await),
+            Self::Leave => format!("{:?}", books.leave(noon()).await),
+            Self::Begin(proof) => format!("{:?}", books.begin(proof.as_ref(), noon()).await),
         }
     }
 }
@@ -48,7 +73,106 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (number(), claims()).prop_map(|(number, claims)| Step::Reserve(number, claims)),
         4 => (number(), outcome()).prop_map(|(number, outcome)| Step::Close(number, outcome)),
         1 => (number(), 0..40_u64).prop_map(|(number, pu)| Step::Reconcile(number, pu)),
+        4 => report(),
+        1 => subsequence(accounts().to_vec(), 0..3).prop_map(Step::Recall),
+        1 => top_up().prop_map(Step::TopUp),
+        1 => vec(proptest::option::of(0..60_u64), 3).prop_map(|limits| Step::Publish(caps(&limits))),
+        1 => prop_oneof![Just(Step::Leave), proof().prop_map(Step::Begin)],
     ]
+}
+
+/// Small amounts that leases may hold by then, of requests that nobody else reserves for.
+fn report() -> impl Strategy<Value = Step> {
+    let ended = vec((100..160_u64, small_claims(), outcome()), 0..3);
+    let wants = vec(
+        (
+            any::<bool>(),
+            0..40_u64,
+            proptest::option::of(0..60_u64),
+            any::<bool>(),
+        ),
+        5,
+    );
+    (1..40_u64, ended, wants).prop_map(|(number, mut ended, wants)| {
+        ended.dedup_by_key(|(number, ..)| *number);
+        let wanted = wants
+            .into_iter()
+            .zip(accounts())
+            .filter(|((is_meant, ..), _)| *is_meant);
+        let wants = wanted.map(|((_, amount, limit, yields), account)| Want {
+            account,
+            limit: limit.map(units),
+            amount: units(amount),
+            yields,
+        });
+        Step::Report(number, ended, wants.collect())
+    })
+}
+
+fn small_claims() -> impl Strategy<Value = Vec<Claim>> {
+    let accounts = subsequence(accounts().to_vec(), 0..3);
+    (accounts, 0..4_u64).prop_map(|(accounts, amount)| {
+        let claims = accounts
+            .into_iter()
+            .map(|account| claim_on(account, amount, 50));
+        claims.collect()
+    })
+}
+
+fn top_up() -> impl Strategy<Value = NewTopUp> {
+    let ends = [
+        None,
+        Some("2026-11-22T11:59:59Z"),
+        Some("2026-12-24T00:00:00Z"),
+    ];
+    (
+        0..5_usize,
+        0..30_u64,
+        proptest::sample::select(ends.to_vec()),
+    )
+        .prop_map(|(place, amount, end)| {
+            let account = accounts()[place].clone();
+            NewTopUp {
+                budget: account.budget,
+                partition: account.partition,
+                unit: account.unit,
+                amount: units(amount),
+                expires_at: end.map(at),
+                reason: "harvest".into(),
+                by: "ops".into(),
+            }
+        })
+}
+
+fn caps(limits: &[Option<u64>]) -> Vec<Cap> {
+    let names = ["a", "b", "c"].into_iter().zip(limits);
+    let cap = |(name, limit): (&str, &Option<u64>)| Cap {
+        budget: name.into(),
+        unit: Unit::Pu,
+        limit: limit.map(units),
+    };
+    names.map(cap).collect()
+}
+
+/// Of one of the first lives, true or not.
+fn proof() -> impl Strategy<Value = Option<Proof>> {
+    let marks = vec(proptest::option::of(0..40_u64), 5);
+    let proof = (1..4_i64, 0..20_u64, proptest::option::of(marks));
+    proptest::option::of(proof).prop_map(|proof| {
+        let (epoch, reported, marks) = proof?;
+        let marks = marks.map(|marks| {
+            let marked = accounts().into_iter().zip(marks);
+            let mark = |(account, mark): (Account, Option<u64>)| {
+                Some((AccountKey::from(&account), units(mark?)))
+            };
+            marked.filter_map(mark).collect()
+        });
+        Some(Proof {
+            epoch: Epoch::from_number(epoch),
+            reported,
+            marks,
+        })
+    })
 }
 
 /// Each budget at most once, in account order, as the policy makes them; now and then too much to count.
@@ -105,16 +229,6 @@ fn outcome() -> impl Strategy<Value = Outcome> {
     ]
 }
 
-/// Does to the model what opening a store does to what was held.
-pub(in crate::store) async fn leave_all_unknown(model: &Books) {
-    for number in 0..12 {
-        let why = STOPPED.to_owned();
-        if model.record(id(number)).await.unwrap().is_some() {
-            close(model, number, Outcome::Unknown { why }).await;
-        }
-    }
-}
-
 pub(in crate::store) async fn compare(
     store: &dyn Ledger,
     model: &dyn Ledger,
@@ -124,7 +238,15 @@ pub(in crate::store) async fn compare(
     prop_assert_eq!(&replay(&entries).unwrap(), &balances);
     prop_assert_eq!(&balances, &model.balances().await.unwrap());
     prop_assert_eq!(entries, model.entries(0, u32::MAX).await.unwrap());
-    for number in 0..12 {
+    prop_assert_eq!(
+        store.top_ups().await.unwrap(),
+        model.top_ups().await.unwrap()
+    );
+    let (ours, theirs) = (store.published().await, model.published().await);
+    prop_assert_eq!(ours.unwrap(), theirs.unwrap());
+    let (ours, theirs) = (store.events(0, 999).await, model.events(0, 999).await);
+    prop_assert_eq!(ours.unwrap(), theirs.unwrap());
+    for number in (0..12).chain(100..160) {
         let (ours, theirs) = (
             store.record(id(number)).await,
             model.record(id(number)).await,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::ledger::{
     Balance, Charge, ChargeSource, Evidence, Ledger, LedgerError, NewReservation, Outcome,
-    RequestId, Reserved, Standing,
+    ReplicaId, RequestId, Reserved, Standing,
 };
 use crate::policy::{Account, Claim};
 use crate::units::{Amount, Amounts, Span, Unit, UtcTime};
@@ -21,6 +21,11 @@ pub(in crate::store) fn noon() -> UtcTime {
 
 pub(in crate::store) fn units(whole: u64) -> Amount {
     Amount::from_whole(whole).expect("small")
+}
+
+/// The `number`th guard.
+pub(in crate::store) fn replica(number: u128) -> ReplicaId {
+    ReplicaId::from_uuid(uuid::Uuid::from_u128(number))
 }
 
 /// The `number`th request of a test.

@@ -3,53 +3,54 @@
 use sqlx::query_builder::Separated;
 use sqlx::{Connection, QueryBuilder, Sqlite as Dialect, SqliteConnection};
 
-use super::desk::{Desk, NewClaim, NewEntry, Row};
-use super::rows::{amounts_text, state_columns};
-use crate::ledger::{LedgerError, Record, RequestId};
+use super::read::bytes;
+use crate::ledger::{Cap, Epoch, Event, TopUp};
+use crate::store::desk::{ChangedRecord, Changes, NewEntry};
+use crate::store::rows::{amounts_text, claims_text, draws_text, leases_text, state_columns};
+use crate::store::tables::{Life, Row};
 use crate::units::{Amount, UtcTime};
 
 /// Rows to a statement. Only these few texts are ever made, so that each is prepared once.
 pub(super) const PORTIONS: [usize; 3] = [64, 8, 1];
 
-/// Makes the desk's changes durable, or leaves the disk as it was.
-pub(super) async fn flush(
+/// Makes a batch's changes durable, or leaves the disk as it was.
+pub(super) async fn write(
     connection: &mut SqliteConnection,
-    desk: &Desk,
-) -> Result<(), LedgerError> {
-    let changes = desk.changes();
-    let rows = changes.accounts.iter().map(|key| desk.row(key));
-    let rows = rows.collect::<Result<Vec<_>, _>>()?;
-    let records = changes.records.iter().filter_map(|id| desk.record(*id));
-    let records: Vec<_> = records.collect();
-    write(
-        connection,
-        &rows,
-        &records,
-        &changes.claims,
-        &changes.entries,
-    )
-    .await
-    .map_err(super::rows::failed)
-}
-
-async fn write(
-    connection: &mut SqliteConnection,
-    rows: &[&Row],
-    records: &[&Record],
-    claims: &[NewClaim],
-    entries: &[NewEntry],
+    changes: &Changes<'_>,
 ) -> Result<(), sqlx::Error> {
+    let Changes {
+        rows,
+        records,
+        lives,
+        top_ups,
+        caps,
+        entries,
+        events,
+    } = changes;
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     put(&mut transaction, &ACCOUNT, rows, |to, row| {
         bind_row(to, row);
     })
     .await?;
-    put(&mut transaction, &RESERVATION, records, |to, record| {
-        bind_record(to, record);
+    put(&mut transaction, &RESERVATION, records, bind_record).await?;
+    put(&mut transaction, &ENTRY, entries, bind_entry).await?;
+    put(&mut transaction, &LIFE, lives, bind_life).await?;
+    put(&mut transaction, &TOP_UP, top_ups, |to, top_up| {
+        bind_top_up(to, top_up);
     })
     .await?;
-    put(&mut transaction, &CLAIM, claims, bind_claim).await?;
-    put(&mut transaction, &ENTRY, entries, bind_entry).await?;
+    put(&mut transaction, &EVENT, events, bind_event).await?;
+    if let Some((replica, caps)) = caps {
+        let replica = replica.to_string();
+        sqlx::query("DELETE FROM cap WHERE replica = ?")
+            .bind(&replica)
+            .execute(&mut *transaction)
+            .await?;
+        put(&mut transaction, &CAP, caps, |to, cap| {
+            bind_cap(to, &replica, cap);
+        })
+        .await?;
+    }
     transaction.commit().await
 }
 
@@ -61,26 +62,45 @@ struct Put {
 
 const ACCOUNT: Put = Put {
     head: "INSERT INTO account (id, budget, partition, unit, starts_at, ends_at,
-           settled, overrun, unknown, held) ",
+           settled, overrun, unknown, held, leased, leases, draws, recalled_at) ",
     tail: " ON CONFLICT (id) DO UPDATE SET settled = excluded.settled,
-           overrun = excluded.overrun, unknown = excluded.unknown, held = excluded.held",
+           overrun = excluded.overrun, unknown = excluded.unknown, held = excluded.held,
+           leased = excluded.leased, leases = excluded.leases, draws = excluded.draws,
+           recalled_at = excluded.recalled_at",
 };
 
 const RESERVATION: Put = Put {
-    head: "INSERT INTO reservation (id, team, key, api, product, tag, predicted, state,
-           charged, source, why, reserved_at, closed_at, fingerprint) ",
+    head: "INSERT INTO reservation (id, team, key, api, product, tag, predicted, claims,
+           state, charged, source, why, reserved_at, closed_at, fingerprint, holder) ",
     tail: " ON CONFLICT (id) DO UPDATE SET state = excluded.state, charged = excluded.charged,
            source = excluded.source, why = excluded.why, closed_at = excluded.closed_at,
-           fingerprint = excluded.fingerprint",
-};
-
-const CLAIM: Put = Put {
-    head: "INSERT INTO claim (reservation, account, amount, most, enforced) ",
-    tail: "",
+           fingerprint = excluded.fingerprint, holder = excluded.holder",
 };
 
 const ENTRY: Put = Put {
     head: "INSERT INTO entry (at, reservation, account, kind, reserved, charged, note) ",
+    tail: "",
+};
+
+const LIFE: Put = Put {
+    head: "INSERT INTO life (id, replica, began_at, seen_at, over, reported) ",
+    tail: " ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, over = excluded.over,
+           reported = excluded.reported",
+};
+
+const TOP_UP: Put = Put {
+    head: "INSERT INTO top_up (id, budget, partition, unit, amount, drawn, at, expires_at, reason,
+           author) ",
+    tail: " ON CONFLICT (id) DO UPDATE SET drawn = excluded.drawn",
+};
+
+const EVENT: Put = Put {
+    head: "INSERT INTO event (at, author, what) ",
+    tail: "",
+};
+
+const CAP: Put = Put {
+    head: "INSERT INTO cap (replica, budget, unit, most) ",
     tail: "",
 };
 
@@ -115,38 +135,37 @@ fn bind_row(to: &mut Values<'_>, row: &Row) {
         .push_bind(balance.settled.micros())
         .push_bind(balance.overrun.micros())
         .push_bind(balance.unknown.micros())
-        .push_bind(balance.held.micros());
+        .push_bind(balance.held.micros())
+        .push_bind(balance.leased.micros())
+        .push_bind(leases_text(&row.leases))
+        .push_bind(draws_text(&row.draws))
+        .push_bind(row.recalled_at.map(UtcTime::as_microsecond));
 }
 
-fn bind_record(to: &mut Values<'_>, record: &Record) {
+fn bind_record(to: &mut Values<'_>, met: &ChangedRecord<'_>) {
+    let record = met.record;
     let (charged, source, why) = state_columns(&record.state);
-    to.push_bind(id(record.request))
+    to.push_bind(bytes(record.request))
         .push_bind(record.team.to_string())
         .push_bind(record.key.to_string())
         .push_bind(record.api.to_string())
         .push_bind(record.product.as_deref().map(str::to_owned))
         .push_bind(record.tag.as_deref().map(str::to_owned))
         .push_bind(amounts_text(&record.predicted))
+        .push_bind(claims_text(&met.claims))
         .push_bind(record.state.name())
         .push_bind(charged)
         .push_bind(source.map(str::to_owned))
         .push_bind(why.map(str::to_owned))
         .push_bind(record.reserved_at.as_microsecond())
         .push_bind(record.closed_at.map(UtcTime::as_microsecond))
-        .push_bind(record.fingerprint.map(|print| print.as_bytes().to_vec()));
-}
-
-fn bind_claim(to: &mut Values<'_>, new: &NewClaim) {
-    to.push_bind(id(new.request))
-        .push_bind(new.account_id)
-        .push_bind(new.claim.amount.micros())
-        .push_bind(new.claim.limit.map(Amount::micros))
-        .push_bind(new.claim.enforced);
+        .push_bind(record.fingerprint.map(|print| print.as_bytes().to_vec()))
+        .push_bind(met.holder.map(Epoch::number));
 }
 
 fn bind_entry(to: &mut Values<'_>, entry: &NewEntry) {
     to.push_bind(entry.at.as_microsecond())
-        .push_bind(id(entry.request))
+        .push_bind(entry.request.map(bytes))
         .push_bind(entry.account_id)
         .push_bind(entry.kind.name())
         .push_bind(entry.reserved.micros())
@@ -154,6 +173,37 @@ fn bind_entry(to: &mut Values<'_>, entry: &NewEntry) {
         .push_bind(entry.note.to_string());
 }
 
-fn id(request: RequestId) -> Vec<u8> {
-    request.as_uuid().into_bytes().to_vec()
+fn bind_life(to: &mut Values<'_>, (epoch, life): &(Epoch, &Life)) {
+    to.push_bind(epoch.number())
+        .push_bind(life.replica.to_string())
+        .push_bind(life.began_at.as_microsecond())
+        .push_bind(life.seen_at.as_microsecond())
+        .push_bind(life.over)
+        .push_bind(i64::try_from(life.reported).unwrap_or(i64::MAX));
+}
+
+fn bind_top_up(to: &mut Values<'_>, top_up: &TopUp) {
+    to.push_bind(top_up.id)
+        .push_bind(top_up.budget.to_string())
+        .push_bind(top_up.partition.to_string())
+        .push_bind(top_up.unit.name())
+        .push_bind(top_up.amount.micros())
+        .push_bind(top_up.drawn.micros())
+        .push_bind(top_up.at.as_microsecond())
+        .push_bind(top_up.expires_at.map(UtcTime::as_microsecond))
+        .push_bind(top_up.reason.clone())
+        .push_bind(top_up.by.clone());
+}
+
+fn bind_event(to: &mut Values<'_>, event: &Event) {
+    to.push_bind(event.at.as_microsecond())
+        .push_bind(event.by.clone())
+        .push_bind(event.what.clone());
+}
+
+fn bind_cap(to: &mut Values<'_>, replica: &str, cap: &Cap) {
+    to.push_bind(replica.to_owned())
+        .push_bind(cap.budget.to_string())
+        .push_bind(cap.unit.name())
+        .push_bind(cap.limit.map(Amount::micros));
 }

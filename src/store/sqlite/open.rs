@@ -1,63 +1,48 @@
-//! Opening a store: lock it, make sure it is ours, bring its tables up to date, and count as unknown
-//! whatever a dead process left held.
+//! Opening a store: lock it, make sure it is ours, bring its tables up to date.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions, Connection, SqlitePool};
-use tracing::warn;
+use sqlx::{ConnectOptions, SqlitePool};
 
-use super::lock::StoreLock;
+use super::tables::SqliteTables;
+use crate::ledger::ReplicaId;
 use crate::store::OpenError;
-use crate::units::UtcTime;
+use crate::store::lock::StoreLock;
+use crate::store::writer::Writer;
 
 /// Marks the file as ours, in its header.
-const APPLICATION_ID: i64 = 0x5147_7264;
+pub(super) const APPLICATION_ID: i64 = 0x5147_7264;
 /// How long a statement waits for somebody who looks into the file with another tool.
-const LOCKED_FOR: Duration = Duration::from_secs(2);
+pub(super) const LOCKED_FOR: Duration = Duration::from_secs(2);
 const READERS: u32 = 4;
 
-pub(super) struct Opened {
-    pub(super) writer: SqliteConnection,
-    pub(super) readers: SqlitePool,
-    pub(super) lock: StoreLock,
-    pub(super) found_in_doubt: u64,
-}
-
-pub(super) async fn open(path: &Path, now: UtcTime) -> Result<Opened, OpenError> {
+pub(super) async fn open(
+    path: &Path,
+    replica: ReplicaId,
+) -> Result<(Writer<SqliteTables>, SqlitePool), OpenError> {
     let lock = StoreLock::take(path)?;
-    let failed = |cause: sqlx::Error| unreachable(path, cause);
-    let mut writer = options(path)
+    let mut connection = options(path)
         .connect()
         .await
         .map_err(|cause| not_ours(path, cause))?;
-    prove_ours(&mut writer, path).await?;
+    prove_ours(&mut connection, path).await?;
     let migrated = sqlx::migrate!("src/store/migrations/sqlite")
-        .run(&mut writer)
+        .run_direct(None, &mut connection, false)
         .await;
     migrated.map_err(|error| not_migrated(path, error))?;
-    let found_in_doubt = doubt_what_is_held(&mut writer, now).await.map_err(failed)?;
-    if found_in_doubt > 0 {
-        warn!(
-            requests = found_in_doubt,
-            "an earlier guard ended with requests under way; they count as spent until resolved"
-        );
-    }
     let pool = SqlitePoolOptions::new().max_connections(READERS);
     let readers = pool.connect_with(options(path).read_only(true).create_if_missing(false));
-    Ok(Opened {
-        writer,
-        readers: readers.await.map_err(failed)?,
-        lock,
-        found_in_doubt,
-    })
+    let readers = readers.await.map_err(|cause| unreachable(path, cause))?;
+    let tables = SqliteTables::new(connection, replica, lock);
+    Ok((Writer::new(tables, replica), readers))
 }
 
-fn options(path: &Path) -> SqliteConnectOptions {
+pub(super) fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
@@ -81,55 +66,15 @@ async fn prove_ours(writer: &mut SqliteConnection, path: &Path) -> Result<(), Op
             let marked = sqlx::query(mark).execute(writer).await;
             marked.map(drop).map_err(|cause| unreachable(path, cause))
         }
-        _ => Err(OpenError::NotOurs { path: path.into() }),
+        _ => Err(somebody_elses(path)),
     }
-}
-
-/// Three statements however much is held: its journal lines, the sums, the states.
-async fn doubt_what_is_held(
-    writer: &mut SqliteConnection,
-    now: UtcTime,
-) -> Result<u64, sqlx::Error> {
-    const WHY: &str = "the guard stopped while the request was under way";
-    let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
-    sqlx::query(
-        "INSERT INTO entry (at, reservation, account, kind, reserved, charged, note)
-         SELECT ?, claim.reservation, claim.account, 'unknown', claim.amount, 0, ?
-         FROM reservation
-         JOIN claim ON claim.reservation = reservation.id
-         JOIN account ON account.id = claim.account
-         WHERE reservation.state = 'held'
-         ORDER BY claim.reservation, budget, partition, unit, starts_at",
-    )
-    .bind(now.as_microsecond())
-    .bind(WHY)
-    .execute(&mut *transaction)
-    .await?;
-    sqlx::query(
-        "UPDATE account SET held = held - left.amount, unknown = unknown + left.amount
-         FROM (SELECT claim.account, SUM(claim.amount) AS amount
-               FROM reservation JOIN claim ON claim.reservation = reservation.id
-               WHERE reservation.state = 'held' GROUP BY claim.account) AS left
-         WHERE account.id = left.account",
-    )
-    .execute(&mut *transaction)
-    .await?;
-    let moved = sqlx::query(
-        "UPDATE reservation SET state = 'unknown', why = ?, closed_at = ? WHERE state = 'held'",
-    )
-    .bind(WHY)
-    .bind(now.as_microsecond())
-    .execute(&mut *transaction)
-    .await?;
-    transaction.commit().await?;
-    Ok(moved.rows_affected())
 }
 
 fn not_migrated(path: &Path, error: MigrateError) -> OpenError {
     match error {
         MigrateError::VersionMissing(version) | MigrateError::VersionTooNew(version, _) => {
             OpenError::Newer {
-                path: path.into(),
+                place: path.display().to_string(),
                 version,
             }
         }
@@ -138,14 +83,21 @@ fn not_migrated(path: &Path, error: MigrateError) -> OpenError {
 }
 
 /// SQLite's own word for a file that is no database is its result code 26.
-fn not_ours(path: &Path, cause: sqlx::Error) -> OpenError {
+pub(super) fn not_ours(path: &Path, cause: sqlx::Error) -> OpenError {
     let code = cause
         .as_database_error()
         .and_then(sqlx::error::DatabaseError::code);
     if code.as_deref() == Some("26") {
-        return OpenError::NotOurs { path: path.into() };
+        return somebody_elses(path);
     }
     unreachable(path, cause)
+}
+
+pub(super) fn somebody_elses(path: &Path) -> OpenError {
+    OpenError::NotOurs {
+        place: path.display().to_string(),
+        instead: "another file",
+    }
 }
 
 fn unreachable(
@@ -153,7 +105,7 @@ fn unreachable(
     cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
 ) -> OpenError {
     OpenError::Unreachable {
-        path: PathBuf::from(path),
+        place: path.display().to_string(),
         cause: cause.into(),
     }
 }

@@ -1,18 +1,22 @@
 //! Questions to the tables. They run beside the writer and see what was committed before.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, QueryBuilder, Sqlite as Dialect, SqliteConnection, SqlitePool};
 
 use super::flush::PORTIONS;
-use super::rows::{self, ACCOUNT, failed};
-use crate::ledger::{AccountKey, Balance, Entry, Fingerprint, LedgerError, Record, RequestId};
+use crate::ledger::{
+    AccountKey, Balance, Entry, Epoch, Event, Fingerprint, LedgerError, Record, RequestId,
+};
 use crate::policy::Account;
+use crate::store::rows::{self, ACCOUNT, Cells, Found, failed};
+use crate::store::tables::{Row, accounts};
 use crate::units::UtcTime;
 
 pub(super) async fn balances(readers: &SqlitePool) -> Result<Vec<Balance>, LedgerError> {
-    let sql = format!("SELECT {ACCOUNT}, settled, overrun, unknown, held FROM account");
+    let sql =
+        format!("SELECT {ACCOUNT}, settled, overrun, unknown, held, leased, draws FROM account");
     let found = sqlx::query(AssertSqlSafe(sql)).fetch_all(readers).await;
     let mut balances = read_all(&found.map_err(failed)?, rows::balance)?;
     balances.sort_unstable_by_key(|balance| AccountKey::from(&balance.account));
@@ -25,28 +29,24 @@ pub(super) async fn balance(
 ) -> Result<Balance, LedgerError> {
     let mut connection = readers.acquire().await.map_err(failed)?;
     let found = stored(&mut connection, &AccountKey::from(account)).await?;
-    Ok(found.map_or_else(|| Balance::empty(account.clone()), |(_, balance)| balance))
+    Ok(found.map_or_else(|| Balance::empty(account.clone()), |row| row.balance))
 }
 
-/// A row of the books and its id.
 pub(super) async fn stored(
     connection: &mut SqliteConnection,
     key: &AccountKey,
-) -> Result<Option<(i64, Balance)>, LedgerError> {
-    let sql = format!(
-        "SELECT id, {ACCOUNT}, settled, overrun, unknown, held FROM account
-         WHERE budget = ? AND partition = ? AND unit = ? AND starts_at = ?"
-    );
-    let found = sqlx::query(AssertSqlSafe(sql))
-        .bind(&*key.budget)
-        .bind(&*key.partition)
-        .bind(key.unit.name())
-        .bind(key.starts_at.as_microsecond())
-        .fetch_optional(connection)
-        .await
-        .map_err(failed)?;
-    let read = |row: SqliteRow| Ok((rows::column(&row, "id")?, rows::balance(&row)?));
-    found.map(read).transpose()
+) -> Result<Option<Row>, LedgerError> {
+    let found = sqlx::query(
+        "SELECT * FROM account WHERE budget = ? AND partition = ? AND unit = ? AND starts_at = ?",
+    )
+    .bind(&*key.budget)
+    .bind(&*key.partition)
+    .bind(key.unit.name())
+    .bind(key.starts_at.as_microsecond())
+    .fetch_optional(connection)
+    .await
+    .map_err(failed)?;
+    found.map(|row| rows::row(&row)).transpose()
 }
 
 pub(super) async fn entries(
@@ -72,7 +72,8 @@ pub(super) async fn record(
     request: RequestId,
 ) -> Result<Option<Record>, LedgerError> {
     let mut connection = readers.acquire().await.map_err(failed)?;
-    Ok(records(&mut connection, &[request]).await?.pop())
+    let query = select("SELECT * FROM reservation", [bytes(request)]);
+    Ok(records(&mut connection, query).await?.pop())
 }
 
 pub(super) async fn unknowns(
@@ -81,15 +82,11 @@ pub(super) async fn unknowns(
     limit: u32,
 ) -> Result<Vec<Record>, LedgerError> {
     let mut connection = readers.acquire().await.map_err(failed)?;
-    let after = after.map(|id| id.as_uuid().into_bytes().to_vec());
-    let found = sqlx::query(
-        "SELECT * FROM reservation WHERE state = 'unknown' AND id > ? ORDER BY id LIMIT ?",
-    )
-    .bind(after.unwrap_or_default()) // no bytes come before all others
-    .bind(limit)
-    .fetch_all(&mut *connection)
-    .await;
-    with_claims(&mut connection, &found.map_err(failed)?).await
+    let mut query =
+        QueryBuilder::new("SELECT * FROM reservation WHERE state = 'unknown' AND id > ");
+    query.push_bind(after.map(bytes).unwrap_or_default()); // no bytes come before all others
+    query.push(" ORDER BY id LIMIT ").push_bind(limit);
+    records(&mut connection, query).await
 }
 
 pub(super) async fn undelivered(
@@ -98,79 +95,117 @@ pub(super) async fn undelivered(
     since: UtcTime,
 ) -> Result<Option<Record>, LedgerError> {
     let mut connection = readers.acquire().await.map_err(failed)?;
-    let found = sqlx::query(
-        "SELECT * FROM reservation WHERE fingerprint = ? AND reserved_at >= ?
-         AND state NOT IN ('voided', 'reconciled') ORDER BY id DESC LIMIT 1",
-    )
-    .bind(fingerprint.as_bytes().to_vec())
-    .bind(since.as_microsecond())
-    .fetch_all(&mut *connection)
-    .await;
-    let records = with_claims(&mut connection, &found.map_err(failed)?).await?;
-    Ok(records.into_iter().next())
+    let mut query = QueryBuilder::new("SELECT * FROM reservation WHERE fingerprint = ");
+    query.push_bind(fingerprint.as_bytes().to_vec());
+    query
+        .push(" AND reserved_at >= ")
+        .push_bind(since.as_microsecond());
+    query.push(" AND state NOT IN ('voided', 'reconciled') ORDER BY id DESC LIMIT 1");
+    Ok(records(&mut connection, query).await?.pop())
 }
 
-/// Those of `requests` that have reserved.
-pub(super) async fn records(
-    connection: &mut SqliteConnection,
-    requests: &[RequestId],
-) -> Result<Vec<Record>, LedgerError> {
-    let mut query = select_by_id("SELECT * FROM reservation", requests);
-    let found = query.build().fetch_all(&mut *connection).await;
-    with_claims(connection, &found.map_err(failed)?).await
-}
-
-/// Which of `requests` have reserved, whatever has become of them.
-pub(super) async fn reserved(
+/// Those of `requests` that have reserved; their accounts are yet to be looked up.
+pub(super) async fn found(
     connection: &mut SqliteConnection,
     mut requests: &[RequestId],
-) -> Result<HashSet<RequestId>, LedgerError> {
-    let mut met = HashSet::new();
+) -> Result<Vec<(RequestId, Result<Found, LedgerError>)>, LedgerError> {
+    let mut found = Vec::new();
     for size in PORTIONS {
         while let Some((portion, rest)) = requests.split_at_checked(size) {
-            let mut query = select_by_id("SELECT id FROM reservation", portion);
-            let found = query.build().fetch_all(&mut *connection).await;
-            for row in found.map_err(failed)? {
-                met.insert(rows::request(rows::column(&row, "id")?)?);
-            }
+            let ids = portion.iter().map(|id| bytes(*id));
+            let mut query = select("SELECT * FROM reservation", ids);
+            let answer = query.build().fetch_all(&mut *connection).await;
+            found.extend(read_all(&answer.map_err(failed)?, rows::named)?);
             requests = rest;
         }
     }
-    Ok(met)
+    Ok(found)
 }
 
-fn select_by_id(select: &str, requests: &[RequestId]) -> QueryBuilder<Dialect> {
-    let mut query = QueryBuilder::<Dialect>::new(select);
+/// The rows of the books with these numbers.
+pub(super) async fn rows(
+    connection: &mut SqliteConnection,
+    ids: &BTreeSet<i64>,
+) -> Result<Vec<Row>, LedgerError> {
+    let (mut found, ids) = (Vec::new(), ids.iter().copied().collect::<Vec<_>>());
+    let mut ids = &ids[..];
+    for size in PORTIONS {
+        while let Some((portion, rest)) = ids.split_at_checked(size) {
+            let mut query = select("SELECT * FROM account", portion.iter().copied());
+            let answer = query.build().fetch_all(&mut *connection).await;
+            found.extend(read_all(&answer.map_err(failed)?, rows::row)?);
+            ids = rest;
+        }
+    }
+    Ok(found)
+}
+
+/// What is under way in the books, and for which life; what is older than the counting of lives is of
+/// none.
+pub(super) async fn held(
+    connection: &mut SqliteConnection,
+) -> Result<BTreeMap<RequestId, Epoch>, LedgerError> {
+    let answer = sqlx::query("SELECT id, holder FROM reservation WHERE state = 'held'")
+        .fetch_all(connection)
+        .await;
+    let held = |row: &SqliteRow| {
+        let holder = row.number_if_any("holder")?.unwrap_or_default();
+        Ok((row.request("id")?, Epoch::from_number(holder)))
+    };
+    Ok(read_all(&answer.map_err(failed)?, held)?
+        .into_iter()
+        .collect())
+}
+
+/// The rows that some life leases of, or has leased of.
+pub(super) async fn leased(connection: &mut SqliteConnection) -> Result<Vec<Row>, LedgerError> {
+    let answer = sqlx::query("SELECT * FROM account WHERE leases <> '{}'")
+        .fetch_all(connection)
+        .await;
+    read_all(&answer.map_err(failed)?, rows::row)
+}
+
+pub(super) async fn events(
+    readers: &SqlitePool,
+    after: u64,
+    limit: u32,
+) -> Result<Vec<Event>, LedgerError> {
+    let found = sqlx::query("SELECT * FROM event WHERE sequence > ? ORDER BY sequence LIMIT ?")
+        .bind(i64::try_from(after).unwrap_or(i64::MAX))
+        .bind(limit)
+        .fetch_all(readers)
+        .await;
+    read_all(&found.map_err(failed)?, rows::event)
+}
+
+pub(super) fn bytes(request: RequestId) -> Vec<u8> {
+    request.as_uuid().into_bytes().to_vec()
+}
+
+fn select<'a, T>(from: &str, ids: impl IntoIterator<Item = T>) -> QueryBuilder<Dialect>
+where
+    T: sqlx::Encode<'a, Dialect> + sqlx::Type<Dialect>,
+{
+    let mut query = QueryBuilder::<Dialect>::new(from);
     query.push(" WHERE id IN (");
-    let mut ids = query.separated(", ");
-    for request in requests {
-        ids.push_bind(request.as_uuid().into_bytes().to_vec());
+    let mut list = query.separated(", ");
+    for id in ids {
+        list.push_bind(id);
     }
     query.push(")");
     query
 }
 
-async fn with_claims(
+async fn records(
     connection: &mut SqliteConnection,
-    found: &[SqliteRow],
+    mut query: QueryBuilder<Dialect>,
 ) -> Result<Vec<Record>, LedgerError> {
-    let mut records = read_all(found, rows::record)?;
-    for record in &mut records {
-        let sql = format!(
-            "SELECT amount, most, enforced, {ACCOUNT}
-             FROM claim JOIN account ON account.id = claim.account
-             WHERE reservation = ?"
-        );
-        let claims = sqlx::query(AssertSqlSafe(sql))
-            .bind(record.request.as_uuid().into_bytes().to_vec())
-            .fetch_all(&mut *connection)
-            .await;
-        record.claims = read_all(&claims.map_err(failed)?, rows::claim)?;
-        record
-            .claims
-            .sort_unstable_by(|one, other| one.account.cmp(&other.account));
-    }
-    Ok(records)
+    let answer = query.build().fetch_all(&mut *connection).await;
+    let found = read_all(&answer.map_err(failed)?, rows::found)?;
+    let ids = found.iter().flat_map(Found::account_ids).collect();
+    let accounts = accounts(&rows(connection, &ids).await?);
+    let complete = found.into_iter().map(|found| found.complete(&accounts));
+    complete.collect()
 }
 
 pub(super) async fn ping(readers: &SqlitePool) -> Result<(), LedgerError> {
@@ -180,7 +215,7 @@ pub(super) async fn ping(readers: &SqlitePool) -> Result<(), LedgerError> {
     answer.map(drop).map_err(failed)
 }
 
-fn read_all<T>(
+pub(super) fn read_all<T>(
     found: &[SqliteRow],
     read: impl Fn(&SqliteRow) -> Result<T, LedgerError>,
 ) -> Result<Vec<T>, LedgerError> {

@@ -135,11 +135,12 @@ impl Auditor {
                 add(&mut said, &claim.account, charged);
             }
         }
-        said.retain(|_, charged| !charged.is_zero());
         let mut booked = BTreeMap::new();
         for line in lines.iter().filter(|line| line.kind == EntryKind::Spend) {
             add(&mut booked, &line.account, line.charged);
         }
+        said.retain(|_, charged| !charged.is_zero());
+        booked.retain(|_, charged: &mut Amount| !charged.is_zero());
         let same_set = said.keys().eq(booked.keys());
         let promise = if same_set {
             Promise::Actuals

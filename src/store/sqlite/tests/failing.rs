@@ -2,11 +2,11 @@
 //! stays held for nobody.
 
 use sqlx::Connection;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
-use super::super::writer::{Ending, Step};
 use super::*;
 use crate::ledger::{Ledger, LedgerError, Outcome, Reserved};
+use crate::store::step::Step;
 
 /// A disk that is full, as far as the journal goes: the failure comes in the middle of a transaction.
 const FULL_DISK: &str = "CREATE TRIGGER full_disk BEFORE INSERT ON entry WHEN NEW.kind <> 'void'
@@ -111,6 +111,34 @@ async fn one_bad_step_does_not_spoil_its_batch() {
 }
 
 #[tokio::test]
+async fn a_record_that_nobody_can_read_does_not_spoil_its_batch() {
+    let (store, folder) = empty_store().await;
+    let books: Books = store.clone();
+    for number in 1..=2 {
+        grant(&books, number, vec![claim("org", 1, 50)]).await;
+        close(&books, number, lost()).await;
+    }
+    sqlx::query("UPDATE reservation SET claims = 'lost' WHERE id = ?")
+        .bind(id(1).as_uuid().into_bytes().to_vec())
+        .execute(&mut behind_its_back(&folder).await)
+        .await
+        .unwrap();
+    let evidence = evidence(0);
+    let both = [1, 2].map(|number| books.reconcile(id(number), &evidence, noon()));
+    let [broken, sound] = both;
+    let (broken, sound, reused) =
+        tokio::join!(broken, sound, reserve(&books, 1, vec![claim("org", 1, 50)]));
+    for answer in [broken.map(drop), reused.map(drop)] {
+        assert!(
+            matches!(answer, Err(LedgerError::Corrupt { .. })),
+            "{answer:?}"
+        );
+    }
+    sound.unwrap();
+    assert_eq!(columns(&books, "org").await, [0, 0, 1, 0]);
+}
+
+#[tokio::test]
 async fn a_grant_that_nobody_waited_for_is_taken_back() {
     let (store, _folder) = empty_store().await;
     send_unheard(&store, 1).await;
@@ -125,18 +153,14 @@ async fn a_grant_that_nobody_waited_for_is_taken_back() {
 #[tokio::test]
 async fn a_grant_that_a_repeated_step_was_told_of_stays() {
     let (store, _folder) = empty_store().await;
-    let (reply, answer) = oneshot::channel();
-    let repeat = Step::Reserve {
-        new: Box::new(request(1, vec![claim("org", 10, 50)])),
-        now: noon(),
-        reply,
-    };
-    let both = store.steps.reserve_many(2).await.expect("the writer runs");
-    let unheard = Step::Reserve {
-        new: Box::new(request(1, vec![claim("org", 10, 50)])),
-        now: noon(),
-        reply: oneshot::channel().0,
-    };
+    let (repeat, answer) = Step::reserve(request(1, vec![claim("org", 10, 50)]), noon());
+    let both = store
+        .queue
+        .steps
+        .reserve_many(2)
+        .await
+        .expect("the writer runs");
+    let (unheard, _) = Step::reserve(request(1, vec![claim("org", 10, 50)]), noon());
     for (place, step) in both.zip([unheard, repeat]) {
         place.send(step);
     }
@@ -151,13 +175,13 @@ async fn what_waits_when_the_store_is_let_go_is_written() {
     let (store, folder) = empty_store().await;
     let books: Books = store.clone();
     grant(&books, 1, vec![claim("org", 10, 50)]).await;
-    let unheard = Step::End {
-        request: id(1),
-        ending: Ending::Close(charged(12)),
-        now: noon(),
-        reply: oneshot::channel().0,
-    };
-    store.steps.send(unheard).await.expect("the writer runs");
+    let (unheard, _) = Step::close(id(1), charged(12), noon());
+    store
+        .queue
+        .steps
+        .send(unheard)
+        .await
+        .expect("the writer runs");
     drop(books);
     let_go(store).await;
     let books: Books = open(&folder).await;
@@ -169,8 +193,8 @@ async fn a_store_whose_writer_has_ended_refuses() {
     let (mut store, _folder) = empty_store().await;
     let (steps, _) = mpsc::channel(1);
     let open = Arc::get_mut(&mut store).unwrap();
-    drop(std::mem::replace(&mut open.steps, steps));
-    (&mut open.writer).await.unwrap();
+    drop(std::mem::replace(&mut open.queue.steps, steps));
+    (&mut open.queue.writer).await.unwrap();
     assert!(matches!(
         store.ping().await,
         Err(LedgerError::Unavailable(_))
@@ -184,12 +208,9 @@ async fn a_store_whose_writer_has_ended_refuses() {
 
 /// Sends a step whose caller has gone away already.
 async fn send_unheard(store: &Sqlite, number: u64) {
-    let step = Step::Reserve {
-        new: Box::new(request(number, vec![claim("org", 10, 50)])),
-        now: noon(),
-        reply: oneshot::channel().0,
-    };
-    store.steps.send(step).await.expect("the writer runs");
+    let new = request(number, vec![claim("org", 10, 50)]);
+    let (step, _) = Step::reserve(new, noon());
+    store.queue.steps.send(step).await.expect("the writer runs");
 }
 
 /// A step that changes nothing and is answered behind whatever a batch before it undoes.

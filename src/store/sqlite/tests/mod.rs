@@ -1,9 +1,12 @@
 //! What is SQLite's own: the file, its lock, crashes, failing writes, callers that go away.
 
 mod agrees;
+mod backing_up;
 mod crash;
 mod failing;
+mod migrating;
 mod opening;
+mod retaining;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,18 +15,29 @@ use sqlx::{ConnectOptions, SqliteConnection};
 use tempfile::TempDir;
 
 use super::Sqlite;
+use crate::ledger::Ledger;
 use crate::store::contract::ledger_contract;
 use crate::store::contract::words::*;
+use crate::units::UtcTime;
 
 ledger_contract!(books, empty_store);
 
 async fn empty_store() -> (Arc<Sqlite>, TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    (open(&folder).await, folder)
+    let store = Sqlite::open(&file(&folder), replica(0)).await.unwrap();
+    store.begin(None, UtcTime::UNIX_EPOCH).await.unwrap();
+    (Arc::new(store), folder)
 }
 
 async fn open(folder: &TempDir) -> Arc<Sqlite> {
-    Arc::new(Sqlite::open(&file(folder), noon()).await.unwrap())
+    open_in_doubt(folder).await.0
+}
+
+/// The store of a guard that was there before, and what that had left open.
+async fn open_in_doubt(folder: &TempDir) -> (Arc<Sqlite>, u64) {
+    let store = Sqlite::open(&file(folder), replica(0)).await.unwrap();
+    let begun = store.begin(None, noon()).await.unwrap();
+    (Arc::new(store), begun.in_doubt)
 }
 
 fn file(folder: &TempDir) -> PathBuf {

@@ -7,7 +7,7 @@ use crate::store::OpenError;
 #[tokio::test]
 async fn a_second_guard_on_the_same_file_is_told_so() {
     let (store, folder) = empty_store().await;
-    let refusal = Sqlite::open(&file(&folder), noon()).await.unwrap_err();
+    let refusal = Sqlite::open(&file(&folder), replica(0)).await.unwrap_err();
     assert!(matches!(refusal, OpenError::InUse { .. }), "{refusal}");
     assert!(
         refusal
@@ -24,7 +24,7 @@ async fn a_file_that_is_not_ours_is_left_alone() {
     let text =
         "this is a letter, and it is long enough to be taken for a database header: ".repeat(9);
     std::fs::write(file(&folder), &text).unwrap();
-    let refusal = Sqlite::open(&file(&folder), noon()).await.unwrap_err();
+    let refusal = Sqlite::open(&file(&folder), replica(0)).await.unwrap_err();
     assert!(matches!(refusal, OpenError::NotOurs { .. }), "{refusal:?}");
     assert_eq!(std::fs::read_to_string(file(&folder)).unwrap(), text);
 
@@ -35,7 +35,7 @@ async fn a_file_that_is_not_ours_is_left_alone() {
         .execute(&mut other)
         .await
         .unwrap();
-    let refusal = Sqlite::open(&file(&folder), noon()).await.unwrap_err();
+    let refusal = Sqlite::open(&file(&folder), replica(0)).await.unwrap_err();
     assert!(matches!(refusal, OpenError::NotOurs { .. }), "{refusal:?}");
 }
 
@@ -50,7 +50,7 @@ async fn a_store_of_a_newer_version_is_refused_in_a_sentence() {
     .execute(&mut behind_its_back(&folder).await)
     .await
     .unwrap();
-    let refusal = Sqlite::open(&file(&folder), noon()).await.unwrap_err();
+    let refusal = Sqlite::open(&file(&folder), replica(0)).await.unwrap_err();
     assert!(
         matches!(refusal, OpenError::Newer { version: 9999, .. }),
         "{refusal:?}"
@@ -72,8 +72,8 @@ async fn what_was_written_is_there_after_a_restart() {
     drop(books);
     let_go(store).await;
 
-    let store = open(&folder).await;
-    assert_eq!(store.found_in_doubt(), 0);
+    let (store, in_doubt) = open_in_doubt(&folder).await;
+    assert_eq!(in_doubt, 0);
     let after = (
         store.balances().await.unwrap(),
         store.entries(0, 100).await.unwrap(),

@@ -1,0 +1,139 @@
+//! What it costs to change a subscription, or to let it go on.
+//!
+//! A subscription commits all its time when it is created, so a change costs what it adds: the new state from
+//! now on (or the whole of it, where it has not begun), less what is committed from tomorrow on. Nothing is
+//! given back, and what is new in kind or place is not set off against what was there.
+
+use std::collections::HashMap;
+
+use jiff::ToSpan;
+use jiff::tz::TimeZone;
+
+use super::subscriptions::{self, Span};
+use super::{BillableAssets, Estimate, Plan, Prices};
+use crate::planet::Unbounded;
+use crate::planet::subscriptions::{Presence, Present, Revision, Source, SubscriptionAsk};
+use crate::units::{Amount, Unit, UtcTime};
+
+/// Rules that count an area once, wherever it lies: another area is all new.
+const ONCE_FOR_EACH_PLACE: [&str; 3] = ["aum-union", "aum-union-of-footprints", "reserved-area"];
+
+/// The most that the change adds.
+pub fn revision(
+    change: &Revision,
+    prices: &Prices,
+    plan: &Plan,
+    now: UtcTime,
+    horizon: UtcTime,
+    billable: BillableAssets,
+) -> Result<Estimate, Unbounded> {
+    let Revision { before, after } = change;
+    let cost = |ask: &SubscriptionAsk, start| {
+        let span = Span {
+            start,
+            end: end(ask, now, horizon),
+        };
+        subscriptions::counting(ask, prices, plan, span, billable)
+    };
+    let committed = before.presence != Presence::Over && before.ask.end.is_none_or(|end| end > now);
+    let has_begun = before.ask.start <= now;
+    let goes_on = committed && has_begun && after.start == before.ask.start;
+    let mut new = cost(after, if goes_on { now } else { after.start })?;
+    // what has no bound has reserved nothing that could be set off
+    let old = if committed {
+        cost(&before.ask, tomorrow(now)).unwrap_or_default()
+    } else {
+        Estimate::default()
+    };
+    let stays = before.ask.geometry == after.geometry && same_product(&before.ask, after);
+    set_off(&mut new, &old, stays);
+    for line in &mut new.lines {
+        let since = if goes_on {
+            "from now on"
+        } else {
+            "for all of its time"
+        };
+        line.quantity = format!("{} ({since}, as it is changed)", line.quantity);
+    }
+    Ok(new)
+}
+
+/// The most that is delivered when subscriptions go on: what was held back since they stood still, and what
+/// is to come. When they did is not shown; the time of their last change is, and is no earlier than that.
+pub fn reactivation(
+    all: &[Present],
+    prices: &Prices,
+    plan: &Plan,
+    now: UtcTime,
+    horizon: UtcTime,
+    billable: BillableAssets,
+) -> Result<Estimate, Unbounded> {
+    let mut sum = Estimate::default();
+    for present in all {
+        let ask = &present.ask;
+        let since = match present.presence {
+            Presence::Live => continue,
+            Presence::Suspended => present.updated.unwrap_or(ask.start),
+            Presence::Over => ask.start,
+        };
+        let span = Span {
+            start: since.min(now),
+            end: end(ask, now, horizon),
+        };
+        let mut one = subscriptions::counting(ask, prices, plan, span, billable)?;
+        for line in &mut one.lines {
+            line.quantity = format!("{} (since it stood still at {since})", line.quantity);
+        }
+        sum.lines.extend(one.lines);
+    }
+    Ok(sum)
+}
+
+/// Where its time ends, as far as it is looked at.
+fn end(ask: &SubscriptionAsk, now: UtcTime, horizon: UtcTime) -> UtcTime {
+    ask.end.map_or(horizon, |end| end.min(horizon.max(now)))
+}
+
+/// The next midnight in UTC: whatever today still brings may be charged both as it was and as it will be.
+fn tomorrow(now: UtcTime) -> UtcTime {
+    let today = now.to_zoned(TimeZone::UTC).date();
+    let next = today
+        .checked_add(1.day())
+        .and_then(|day| day.to_zoned(TimeZone::UTC));
+    next.map_or(UtcTime::MAX, |midnight| midnight.timestamp())
+}
+
+fn same_product(one: &SubscriptionAsk, other: &SubscriptionAsk) -> bool {
+    match (&one.source, &other.source) {
+        (Source::Product(one), Source::Product(other)) => one == other,
+        (Source::Catalog(_), Source::Catalog(_)) => true,
+        _ => false,
+    }
+}
+
+/// Takes what is committed by the same rule off each line.
+fn set_off(new: &mut Estimate, old: &Estimate, stays: bool) {
+    let mut committed: HashMap<(&str, Unit), Amount> = HashMap::new();
+    for line in &old.lines {
+        let sum = committed.entry((line.rule, line.unit)).or_default();
+        *sum = sum.saturating_add(line.amount);
+    }
+    for line in &mut new.lines {
+        if !stays && ONCE_FOR_EACH_PLACE.contains(&line.rule) {
+            continue;
+        }
+        let Some(left) = committed.get_mut(&(line.rule, line.unit)) else {
+            continue;
+        };
+        let taken = line.amount.min(*left);
+        if taken.is_zero() {
+            continue;
+        }
+        line.amount = line.amount.minus(taken);
+        *left = left.minus(taken);
+        line.quantity = format!("{}, less {taken} that is committed already", line.quantity);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,353 @@
+//! Leases in front of the books: small requests are admitted in memory, all others reserve durably.
+//!
+//! [`LeaseBook`] decides; here is what it needs of the world. Its reports go to the books, its marks to
+//! the [`Journal`] on this machine's disk. It keeps every promise of [`Ledger`] that the books keep.
+
+mod journal;
+mod keeper;
+#[cfg(test)]
+mod tests;
+
+pub use journal::{Journal, JournalError};
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::Notify;
+
+use crate::clock::Clock;
+use crate::ledger::{
+    AccountKey, Balance, Begun, Breach, Cap, Entry, Event, Evidence, Fingerprint, LeaseBook,
+    Leased, Ledger, LedgerError, NewReservation, NewTopUp, Orphans, Outcome, Proof, Record,
+    ReplicaId, Report, RequestId, Reserved, Standing, TopUp,
+};
+use crate::policy::Account;
+use crate::units::{Unit, UtcTime};
+
+/// How often a request asks again whose budget is only short because others lease of it.
+const GATHERINGS: usize = 6;
+/// They hear of it with their next report.
+const GATHER_PAUSE: Duration = Duration::from_millis(60);
+
+/// The books of one guard, with its leases in front.
+pub struct LeasedBooks {
+    books: Arc<dyn Ledger>,
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+    journal: Mutex<Journal>,
+    /// One report at a time.
+    reporting: tokio::sync::Mutex<()>,
+    /// A lease runs short of what the journal allows.
+    running_short: Notify,
+    /// The limits that policies of guards on these books were found to differ in.
+    differing: Mutex<BTreeSet<(Arc<str>, Unit)>>,
+}
+
+struct State {
+    book: LeaseBook,
+    /// Earlier lives of this process that the books had closed.
+    orphans: Vec<Orphans>,
+    /// The books are older than what was written into them.
+    restored: bool,
+}
+
+impl LeasedBooks {
+    /// Begins a life in the books and starts to keep its leases.
+    pub async fn open(
+        books: Arc<dyn Ledger>,
+        mut journal: Journal,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Arc<Self>, Begun), LedgerError> {
+        let now = clock.now();
+        let begun = books.begin(journal.proof(), now).await?;
+        journal.begin(begun.epoch).map_err(not_written)?;
+        let state = State {
+            book: LeaseBook::new(begun.epoch, now),
+            orphans: Vec::new(),
+            restored: false,
+        };
+        let leased = Arc::new(Self {
+            books,
+            clock,
+            state: Mutex::new(state),
+            journal: Mutex::new(journal),
+            reporting: tokio::sync::Mutex::new(()),
+            running_short: Notify::new(),
+            differing: Mutex::default(),
+        });
+        keeper::keep(&leased);
+        Ok((leased, begun))
+    }
+
+    /// Ends this life well: what is still under way counts as unknown, all that was spent is reported, and
+    /// the leases are free for others.
+    pub async fn shut_down(&self) -> Result<(), LedgerError> {
+        let now = self.clock.now();
+        {
+            let mut state = self.state();
+            let cut_off: Vec<_> = state
+                .book
+                .under_way()
+                .map(|record| record.request)
+                .collect();
+            let outcome = Outcome::Unknown {
+                why: "the guard stopped before upstream answered".into(),
+            };
+            for request in cut_off {
+                _ = state.book.close(request, &outcome, now);
+            }
+            state.book.give_back_all();
+        }
+        self.tell_the_books().await?;
+        self.books.leave(now).await
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reserves durably. What is only short because of leases is gathered first.
+    async fn reserve_in_the_books(
+        &self,
+        new: &NewReservation,
+        now: UtcTime,
+    ) -> Result<Reserved, LedgerError> {
+        for _ in 0..GATHERINGS {
+            let breaches = match self.alive(|| self.books.reserve(new, now)).await? {
+                Reserved::Full(breaches) => breaches,
+                granted @ Reserved::Granted(_) => return Ok(granted),
+            };
+            if !self.gather(&breaches).await? {
+                return Ok(Reserved::Full(breaches));
+            }
+        }
+        self.alive(|| self.books.reserve(new, now)).await
+    }
+
+    /// Gets back what leases hold of these accounts and nobody needs. `false` where that cannot help.
+    async fn gather(&self, breaches: &[Breach]) -> Result<bool, LedgerError> {
+        let keys: Vec<_> = breaches
+            .iter()
+            .map(|breach| AccountKey::from(&breach.account))
+            .collect();
+        let elsewhere: Vec<Account> = breaches
+            .iter()
+            .filter(|breach| !breach.elsewhere.is_zero())
+            .map(|breach| breach.account.clone())
+            .collect();
+        let ours = {
+            let mut state = self.state();
+            let unspent = |breach: &Breach| state.book.unspent(&AccountKey::from(&breach.account));
+            let curable = breaches.iter().all(|breach| {
+                let leased = unspent(breach).saturating_add(breach.elsewhere);
+                breach.remaining.saturating_add(leased) >= breach.needed
+            });
+            if !curable {
+                return Ok(false);
+            }
+            state.book.give_back(keys.iter())
+        };
+        if ours {
+            self.tell_the_books().await?;
+        }
+        if !elsewhere.is_empty() {
+            let now = self.clock.now();
+            self.alive(|| self.books.recall(&elsewhere, now)).await?;
+            tokio::time::sleep(GATHER_PAUSE).await;
+        }
+        Ok(true)
+    }
+
+    /// Takes a step in the books. When they have closed this life meanwhile, begins another and tries again.
+    async fn alive<'a, T: 'a, F>(&self, step: impl Fn() -> F) -> Result<T, LedgerError>
+    where
+        F: Future<Output = Result<T, LedgerError>> + 'a,
+    {
+        if self.state().restored {
+            return Err(LedgerError::Restored);
+        }
+        let epoch = self.state().book.epoch();
+        match step().await {
+            Err(LedgerError::Fenced) => {
+                self.begin_anew(epoch).await?;
+                step().await
+            }
+            answer => answer,
+        }
+    }
+
+    /// What the books do not know yet, they are told; then they can be read.
+    async fn up_to_date(&self) {
+        // what could not be told is still in the book, and the reader sees what the books have
+        _ = self.tell_the_books().await;
+    }
+
+    /// Shows what is under way in leases as held: for a reader it is no longer free.
+    fn show_under_way(&self, balances: &mut [Balance]) {
+        let state = self.state();
+        for record in state.book.under_way() {
+            for claim in &record.claims {
+                let key = AccountKey::from(&claim.account);
+                let own = |balance: &&mut Balance| AccountKey::from(&balance.account) == key;
+                if let Some(balance) = balances.iter_mut().find(own) {
+                    balance.held = balance.held.saturating_add(claim.amount);
+                    balance.leased = balance.leased.minus(claim.amount);
+                }
+            }
+        }
+    }
+}
+
+fn not_written(cause: JournalError) -> LedgerError {
+    LedgerError::Unavailable(cause.into())
+}
+
+#[async_trait]
+impl Ledger for LeasedBooks {
+    async fn begin(&self, proof: Option<&Proof>, now: UtcTime) -> Result<Begun, LedgerError> {
+        self.books.begin(proof, now).await
+    }
+
+    async fn leave(&self, _now: UtcTime) -> Result<(), LedgerError> {
+        self.shut_down().await
+    }
+
+    async fn give_up(
+        &self,
+        silent_since: UtcTime,
+        now: UtcTime,
+    ) -> Result<Vec<ReplicaId>, LedgerError> {
+        self.alive(|| self.books.give_up(silent_since, now)).await
+    }
+
+    async fn reserve(&self, new: &NewReservation, now: UtcTime) -> Result<Reserved, LedgerError> {
+        let (admitted, short) = {
+            let mut state = self.state();
+            (state.book.admit(new, now), state.book.runs_short())
+        };
+        if short {
+            self.running_short.notify_one();
+        }
+        match admitted {
+            Some(standings) => Ok(Reserved::Granted(standings)),
+            None => self.reserve_in_the_books(new, now).await,
+        }
+    }
+
+    async fn close(
+        &self,
+        request: RequestId,
+        outcome: &Outcome,
+        now: UtcTime,
+    ) -> Result<Vec<Standing>, LedgerError> {
+        {
+            let mut state = self.state();
+            if let Some(answer) = state.book.close(request, outcome, now) {
+                return answer;
+            }
+            if state
+                .orphans
+                .iter_mut()
+                .any(|life| life.close(request, outcome, now))
+            {
+                return Ok(Vec::new());
+            }
+        }
+        self.alive(|| self.books.close(request, outcome, now)).await
+    }
+
+    async fn reconcile(
+        &self,
+        request: RequestId,
+        evidence: &Evidence,
+        now: UtcTime,
+    ) -> Result<Vec<Standing>, LedgerError> {
+        self.up_to_date().await;
+        self.books.reconcile(request, evidence, now).await
+    }
+
+    async fn report(&self, report: &Report, now: UtcTime) -> Result<Vec<Leased>, LedgerError> {
+        self.books.report(report, now).await
+    }
+
+    async fn recall(&self, accounts: &[Account], now: UtcTime) -> Result<(), LedgerError> {
+        self.alive(|| self.books.recall(accounts, now)).await
+    }
+
+    async fn delivered(&self, request: RequestId, now: UtcTime) -> Result<(), LedgerError> {
+        self.alive(|| self.books.delivered(request, now)).await
+    }
+
+    async fn undelivered(
+        &self,
+        fingerprint: Fingerprint,
+        since: UtcTime,
+    ) -> Result<Option<Record>, LedgerError> {
+        self.books.undelivered(fingerprint, since).await
+    }
+
+    async fn top_up(&self, new: &NewTopUp, now: UtcTime) -> Result<TopUp, LedgerError> {
+        self.books.top_up(new, now).await
+    }
+
+    async fn top_ups(&self) -> Result<Vec<TopUp>, LedgerError> {
+        self.books.top_ups().await
+    }
+
+    async fn publish(&self, caps: &[Cap], now: UtcTime) -> Result<(), LedgerError> {
+        self.alive(|| self.books.publish(caps, now)).await
+    }
+
+    async fn published(&self) -> Result<Vec<(ReplicaId, Cap)>, LedgerError> {
+        self.books.published().await
+    }
+
+    async fn balances(&self) -> Result<Vec<Balance>, LedgerError> {
+        self.up_to_date().await;
+        let mut balances = self.books.balances().await?;
+        self.show_under_way(&mut balances);
+        Ok(balances)
+    }
+
+    async fn balance(&self, account: &Account) -> Result<Balance, LedgerError> {
+        self.up_to_date().await;
+        let mut balance = self.books.balance(account).await?;
+        self.show_under_way(std::slice::from_mut(&mut balance));
+        Ok(balance)
+    }
+
+    async fn entries(&self, after: u64, limit: u32) -> Result<Vec<Entry>, LedgerError> {
+        self.up_to_date().await;
+        self.books.entries(after, limit).await
+    }
+
+    async fn events(&self, after: u64, limit: u32) -> Result<Vec<Event>, LedgerError> {
+        self.books.events(after, limit).await
+    }
+
+    async fn record(&self, request: RequestId) -> Result<Option<Record>, LedgerError> {
+        let known = self.state().book.record(request).cloned();
+        match known {
+            Some(record) => Ok(Some(record)),
+            None => self.books.record(request).await,
+        }
+    }
+
+    async fn unknowns(
+        &self,
+        after: Option<RequestId>,
+        limit: u32,
+    ) -> Result<Vec<Record>, LedgerError> {
+        self.up_to_date().await;
+        self.books.unknowns(after, limit).await
+    }
+
+    async fn ping(&self) -> Result<(), LedgerError> {
+        if self.state().restored {
+            return Err(LedgerError::Restored);
+        }
+        self.books.ping().await
+    }
+}

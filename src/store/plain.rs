@@ -1,0 +1,82 @@
+//! PostgreSQL's texts cannot hold the character NUL, and a caller may have put one into anything that its
+//! request says. It becomes U+FFFD before it meets a batch, which it would spoil for everybody; SQLite's
+//! books say the same.
+
+use std::sync::Arc;
+
+use crate::ledger::{Evidence, NewReservation, NewTopUp, Outcome, Record, Report, State};
+use crate::policy::Account;
+
+pub(super) fn reservation(new: &NewReservation) -> NewReservation {
+    let mut new = new.clone();
+    new.team = shared(new.team);
+    new.key = shared(new.key);
+    new.product = new.product.map(shared);
+    new.tag = new.tag.map(shared);
+    for claim in &mut new.claims {
+        claim.account = account(&claim.account);
+    }
+    new
+}
+
+pub(super) fn account(account: &Account) -> Account {
+    Account {
+        budget: shared(Arc::clone(&account.budget)),
+        partition: shared(Arc::clone(&account.partition)),
+        ..account.clone()
+    }
+}
+
+pub(super) fn outcome(outcome: &Outcome) -> Outcome {
+    match outcome {
+        Outcome::Unknown { why } => Outcome::Unknown { why: text(why) },
+        Outcome::Settled(_) | Outcome::Voided => outcome.clone(),
+    }
+}
+
+pub(super) fn evidence(evidence: &Evidence) -> Evidence {
+    Evidence {
+        by: text(&evidence.by),
+        why: text(&evidence.why),
+        ..evidence.clone()
+    }
+}
+
+pub(super) fn report(report: &Report) -> Report {
+    let mut report = report.clone();
+    for record in &mut report.ended {
+        let Record {
+            product,
+            tag,
+            state,
+            ..
+        } = record;
+        *product = product.take().map(shared);
+        *tag = tag.take().map(shared);
+        if let State::Unknown { why } = state {
+            *why = text(why);
+        }
+    }
+    report
+}
+
+pub(super) fn top_up(new: &NewTopUp) -> NewTopUp {
+    NewTopUp {
+        budget: shared(Arc::clone(&new.budget)),
+        partition: shared(Arc::clone(&new.partition)),
+        reason: text(&new.reason),
+        by: text(&new.by),
+        ..new.clone()
+    }
+}
+
+fn shared(said: Arc<str>) -> Arc<str> {
+    if said.contains('\0') {
+        return text(&said).into();
+    }
+    said
+}
+
+fn text(said: &str) -> String {
+    said.replace('\0', "\u{fffd}")
+}

@@ -1,0 +1,29 @@
+//! What has ended long ago is rolled up beside the guard.
+
+use super::*;
+use crate::store::retain::tests::old_days_are_rolled_up_and_nothing_else_changes;
+use crate::store::sqlite::roll_up;
+
+#[tokio::test]
+async fn balances_stay_and_what_is_open_goes_on() {
+    let (store, folder) = empty_store().await;
+    let path = file(&folder);
+    let rolled = |before| {
+        let path = path.clone();
+        async move { roll_up(&path, before).await.unwrap() }
+    };
+    old_days_are_rolled_up_and_nothing_else_changes(store, rolled).await;
+    let dangling: Vec<(String, i64)> =
+        sqlx::query_as("SELECT \"table\", fkid FROM pragma_foreign_key_check")
+            .fetch_all(&mut behind_its_back(&folder).await)
+            .await
+            .unwrap();
+    assert_eq!(dangling, []);
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_there_is_not_made() {
+    let folder = tempfile::tempdir().unwrap();
+    roll_up(&file(&folder), noon()).await.unwrap_err();
+    assert!(!file(&folder).exists());
+}
