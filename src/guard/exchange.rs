@@ -8,7 +8,8 @@ use std::sync::Arc;
 use http::{Request, Response, StatusCode};
 use tracing::{error, info, warn};
 
-use super::answer::{Answer, Dialect, Notes, Reply};
+use super::answer::{Answer, Dialect, Notes, Reply, RetryUnit};
+use super::haste::restate_wait;
 use super::pipeline::Guard;
 use super::places::Place;
 use super::predict::Predicted;
@@ -40,6 +41,7 @@ pub(super) struct Exchange {
     pub(super) team: Arc<str>,
     pub(super) request_id: RequestId,
     pub(super) dialect: Dialect,
+    pub(super) retry_unit: RetryUnit,
     pub(super) own_time: Stopwatch,
 }
 
@@ -146,13 +148,15 @@ impl Exchange {
         self.guard.metrics.observe_commit(commit.elapsed());
     }
 
-    fn pass_on(self, response: Response<Body>, charge: Option<Amounts>) -> Answer {
+    fn pass_on(self, mut response: Response<Body>, charge: Option<Amounts>) -> Answer {
         let (guard, api, team) = (
             Arc::clone(&self.guard),
             self.route.api,
             Arc::clone(&self.team),
         );
         let status = response.status();
+        let (kind, now) = (self.place.upstream.kind(), guard.clock.now());
+        restate_wait(response.headers_mut(), status, kind, self.retry_unit, now);
         let relayed =
             guard
                 .relay

@@ -5,6 +5,7 @@
 mod advise;
 mod answer;
 mod exchange;
+mod haste;
 mod pace;
 mod pipeline;
 mod places;

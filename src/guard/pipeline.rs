@@ -150,6 +150,7 @@ impl Guard {
             team: caller.team,
             request_id: case.request,
             dialect: case.dialect,
+            retry_unit: case.retry_unit,
             own_time: case.own_time,
         };
         let answer = self.exchanges.detach(exchange.run()).await?;

@@ -48,6 +48,11 @@ pub(super) fn respond(
     let mut response = Response::new(body(answer.content, effects));
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
+    for effect in effects {
+        if let Effect::Header(name, value) = effect {
+            response.headers_mut().insert(name, value.clone());
+        }
+    }
     if let Some(length) = length.filter(|_| answer.status != http::StatusCode::NO_CONTENT) {
         response.headers_mut().insert(CONTENT_LENGTH, length.into());
     }
