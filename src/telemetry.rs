@@ -11,6 +11,7 @@ use prometheus::{
 };
 use tracing_subscriber::EnvFilter;
 
+use crate::cost::Factor;
 use crate::ledger::{Charge, ChargeSource};
 use crate::planet::Api;
 use crate::units::{Amount, Amounts, Unit};
@@ -80,6 +81,7 @@ pub struct Metrics {
     ledger_commit: Histogram,
     policy_reloads: IntCounterVec,
     holds_open: Gauge,
+    safety_margin: GaugeVec,
     budgets: [GaugeVec; 6],
 }
 
@@ -134,6 +136,11 @@ impl Metrics {
                 &["result"],
             )?,
             holds_open: m.gauge("holds_open", "Requests that wait for approval.")?,
+            safety_margin: m.gauges(
+                "safety_margin",
+                "What PU predictions are multiplied by, where that is learned.",
+                &["api", "team"],
+            )?,
             budgets: m.budgets()?,
             registry: m.registry,
         })
@@ -162,7 +169,8 @@ impl Metrics {
         }
     }
 
-    /// Counts a charge; a unit that the charge does not name was charged as predicted.
+    /// Counts a charge; a unit that the charge does not name was charged as predicted. Only what is known
+    /// of the actual charge says how good the prediction was.
     pub fn count_charged(&self, api: Api, team: &str, predicted: &Amounts, charge: &Charge) {
         for (unit, amount) in predicted.iter() {
             let (amount, source) = match charge.amounts.get(unit) {
@@ -174,7 +182,9 @@ impl Metrics {
                 .with_label_values(&labels)
                 .inc_by(float(amount));
         }
-        let ratio = charge.amounts.get(Unit::Pu).zip(predicted.get(Unit::Pu));
+        let is_actual = charge.source != ChargeSource::Predicted;
+        let actual = charge.amounts.get(Unit::Pu).filter(|_| is_actual);
+        let ratio = actual.zip(predicted.get(Unit::Pu));
         if let Some((actual, predicted)) = ratio.filter(|(_, predicted)| !predicted.is_zero()) {
             let ratio = float(actual) / float(predicted);
             self.prediction_ratio
@@ -200,6 +210,12 @@ impl Metrics {
     pub fn count_policy_load(&self, succeeded: bool) {
         let result = if succeeded { "ok" } else { "error" };
         self.policy_reloads.with_label_values(&[result]).inc();
+    }
+
+    pub fn set_margin(&self, api: Api, team: &str, margin: Factor) {
+        self.safety_margin
+            .with_label_values(&[api.name(), team])
+            .set(float(margin.into()));
     }
 
     pub fn set_holds_open(&self, open: u32) {
@@ -271,6 +287,15 @@ impl Maker {
 
     fn gauge(&self, name: &str, help: &str) -> Result<Gauge, prometheus::Error> {
         self.register(Gauge::with_opts(named(name, help))?)
+    }
+
+    fn gauges(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> Result<GaugeVec, prometheus::Error> {
+        self.register(GaugeVec::new(named(name, help), labels)?)
     }
 
     fn histogram(&self, name: &str, help: &str) -> Result<Histogram, prometheus::Error> {
@@ -361,12 +386,18 @@ mod tests {
             source: ChargeSource::Header,
         };
         metrics.count_charged(Api::Process, "agriculture", &predicted, &charge);
+        let guessed = Charge {
+            amounts: predicted.clone(),
+            source: ChargeSource::Predicted,
+        };
+        metrics.count_charged(Api::Process, "agriculture", &predicted, &guessed);
         let text = metrics.render(&[]).unwrap();
         for line in [
             r#"quota_guard_requests_total{api="process",decision="forwarded",team="agriculture"} 1"#,
             r#"quota_guard_predicted_total{api="process",team="agriculture",unit="pu"} 4"#,
             r#"quota_guard_charged_total{api="process",source="header",team="agriculture",unit="pu"} 1.5"#,
             r#"quota_guard_prediction_ratio_bucket{api="process",le="0.5"} 1"#,
+            r#"quota_guard_prediction_ratio_count{api="process"} 1"#,
         ] {
             assert!(text.contains(line), "{line} is missing in\n{text}");
         }

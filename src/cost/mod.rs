@@ -11,17 +11,21 @@ pub mod data;
 mod estimate;
 pub mod imagery;
 pub mod jobs;
+mod margin;
 pub mod orders;
 mod plan;
 mod prices;
 pub mod query;
+mod ratios;
 mod scenes;
 pub mod subscriptions;
 pub mod suggestion;
 
 pub use estimate::{Estimate, Line};
+pub use margin::{Factor, Margin};
 pub use plan::{AumRule, BillableAssets, Charged, Plan, QuotaStyle};
 pub use prices::Prices;
+pub use ratios::Ratios;
 pub use scenes::{SceneFigures, SceneTable};
 
 use std::fmt;

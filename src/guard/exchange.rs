@@ -10,6 +10,7 @@ use tracing::{error, info, warn};
 
 use super::answer::{Answer, Dialect, Notes, Reply, RetryUnit};
 use super::haste::restate_wait;
+use super::margins::PastCharge;
 use super::pipeline::Guard;
 use super::places::Place;
 use super::predict::Predicted;
@@ -18,10 +19,12 @@ use super::resent::{Ending, Turn};
 use super::settle::{Heard, Terms};
 use crate::clock::Stopwatch;
 use crate::identity::{self, Presented};
-use crate::ledger::{ChargeSource, NewReservation, Outcome, RequestId, Reservation, Standing};
+use crate::ledger::{
+    Charge, ChargeSource, NewReservation, Outcome, RequestId, Reservation, Standing,
+};
 use crate::planet::{Route, answer};
 use crate::telemetry::Decision;
-use crate::units::{Amounts, Pu};
+use crate::units::{Amounts, Pu, Unit};
 use crate::upstream::{Body, SendError, SendLimits, counted};
 
 /// A request that may go if the books let it, and all that its end needs.
@@ -134,6 +137,7 @@ impl Exchange {
                 &self.predicted.totals,
                 charge,
             );
+            self.learn(charge);
         }
         let commit = Stopwatch::start();
         match reservation.close(outcome, self.guard.clock.now()).await {
@@ -146,6 +150,25 @@ impl Exchange {
             }
         }
         self.guard.metrics.observe_commit(commit.elapsed());
+    }
+
+    /// What upstream said it took shows how good the prediction was.
+    fn learn(&self, charge: &Charge) {
+        let told = charge.amounts.get(Unit::Pu);
+        let told = told.filter(|_| charge.source == ChargeSource::Header && self.predicted.bounded);
+        let Some((charged, predicted)) = told.zip(self.predicted.published.get(Unit::Pu)) else {
+            return;
+        };
+        let (guard, api) = (&self.guard, self.route.api);
+        let margin = guard.margins.learn(&PastCharge {
+            api,
+            team: Arc::clone(&self.team),
+            predicted,
+            charged,
+        });
+        if let Some(margin) = margin {
+            guard.metrics.set_margin(api, &self.team, margin);
+        }
     }
 
     fn pass_on(self, mut response: Response<Body>, charge: Option<Amounts>) -> Answer {

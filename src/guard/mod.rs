@@ -6,6 +6,7 @@ mod advise;
 mod answer;
 mod exchange;
 mod haste;
+mod margins;
 mod pace;
 mod pipeline;
 mod places;
@@ -22,6 +23,7 @@ mod weigh;
 mod wishes;
 
 pub use answer::{Answer, Dialect, Notes, Reply, RetryUnit};
+pub use margins::{Margins, PastCharge};
 pub use pace::Pacer;
 pub use pipeline::Guard;
 pub use places::{PlaceError, Places};

@@ -13,6 +13,7 @@ use tracing::{error, info};
 
 use super::answer::{Answer, Dialect, Notes, Reply, RetryUnit};
 use super::exchange::Exchange;
+use super::margins::Margins;
 use super::pace::{Pacer, retry_unit};
 use super::places::Places;
 use super::predict::Predicted;
@@ -41,6 +42,7 @@ pub struct Guard {
     pub relay: Relay,
     pub tokens: Tokens,
     pub pacer: Pacer,
+    pub margins: Margins,
     pub ledger: Arc<dyn Ledger>,
     pub clock: Arc<dyn Clock>,
     pub metrics: Arc<Metrics>,
@@ -124,7 +126,7 @@ impl Guard {
             body: &text,
             deployment: place.upstream.deployment(),
         };
-        let weighed = weigh(&self.policy, &caller, &asked, now)?;
+        let weighed = weigh(&self.policy, &self.margins, &caller, &asked, now)?;
         if case.wishes.dry_run {
             let report = self.foretell(weighed, &case.wishes, now).await?;
             return Ok(self.tell(report, case));
@@ -242,7 +244,8 @@ fn holding(
         product: predicted.reading.products.first().cloned(),
         tag: case.wishes.tag.clone(),
         fingerprint: turn.map(Turn::fingerprint),
-        predicted: predicted.totals.clone(),
+        // the margin stands in the claims: it is reserved, and no part of the prediction's quality
+        predicted: predicted.published.clone(),
         claims: claims.clone(),
     })
 }

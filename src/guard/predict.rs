@@ -2,7 +2,7 @@
 //! `estimate` command and the policy's own tests.
 
 use super::refusal::{Problem, Refusal};
-use crate::cost::{self, Estimate, Line};
+use crate::cost::{self, Estimate, Line, Margin};
 use crate::planet::{self, Asked, Declared, Reading, Unbounded};
 use crate::policy::{Bound, Policy, Unpredictable, Word};
 use crate::units::{Amount, Amounts, Unit, UtcTime};
@@ -12,7 +12,12 @@ use crate::units::{Amount, Amounts, Unit, UtcTime};
 pub struct Predicted {
     pub reading: Reading,
     pub estimate: Estimate,
+    /// What is reserved: the sum of the lines.
     pub totals: Amounts,
+    /// What it comes to by the published rules alone, without a margin.
+    pub published: Amounts,
+    /// What was added to that.
+    pub margin: Margin,
     /// What it counts as spent when it has succeeded and upstream does not say.
     pub settles_at: Amounts,
     /// Whether it costs no more than that: the policy may let pass what nobody can bound.
@@ -41,13 +46,29 @@ pub fn predict(policy: &Policy, asked: &Asked<'_>, now: UtcTime) -> Result<Predi
         Err(_) if policy.unpredictable() == Unpredictable::Allow => Default::default(),
         Err(unbounded) => return Err(not_predictable(&unbounded)),
     };
+    let totals = estimate.totals().ok_or_else(uncountable)?;
     Ok(Predicted {
-        totals: estimate.totals().ok_or_else(uncountable)?,
+        published: totals.clone(),
+        totals,
+        margin: Margin::NONE,
         settles_at: settled.totals().ok_or_else(uncountable)?,
         estimate,
         reading,
         bounded,
     })
+}
+
+impl Predicted {
+    /// The same with a margin over it, which is reserved and given back.
+    pub fn with(self, margin: Margin) -> Result<Self, Refusal> {
+        let estimate = margin.over(self.estimate).ok_or_else(uncountable)?;
+        Ok(Self {
+            totals: estimate.totals().ok_or_else(uncountable)?,
+            estimate,
+            margin,
+            ..self
+        })
+    }
 }
 
 /// The operator's word stands where a request shows no bound or a wider one. What is known exactly needs

@@ -5,6 +5,7 @@ use http::{HeaderMap, Method};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::margins::Margins;
 use super::refusal::Refusal;
 use super::weigh::{Weighed, weigh};
 use crate::cost::Line;
@@ -64,7 +65,8 @@ pub fn rehearse(
     rehearsal: &Rehearsal<'_>,
     now: UtcTime,
 ) -> Result<Report, Refusal> {
-    let weighed = put_on_the_scales(policy, rehearsal, now)?;
+    let nothing_learned = Margins::new(policy, []);
+    let weighed = put_on_the_scales(policy, &nothing_learned, rehearsal, now)?;
     let untouched: Vec<_> = weighed.claims.iter().map(|claim| claim.limit).collect();
     Ok(weighed.report(policy, &untouched, now))
 }
@@ -72,6 +74,7 @@ pub fn rehearse(
 /// Understands a request that is not sent as one that is.
 pub(super) fn put_on_the_scales(
     policy: &Policy,
+    margins: &Margins,
     rehearsal: &Rehearsal<'_>,
     now: UtcTime,
 ) -> Result<Weighed, Refusal> {
@@ -90,7 +93,7 @@ pub(super) fn put_on_the_scales(
         body: rehearsal.body,
         deployment: upstream.deployment(),
     };
-    weigh(policy, &rehearsal.caller, &asked, now)
+    weigh(policy, margins, &rehearsal.caller, &asked, now)
 }
 
 impl Report {

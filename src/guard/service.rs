@@ -198,7 +198,7 @@ impl Guard {
             headers: HeaderMap::from_iter([json]),
             body: &sent,
         };
-        let report = match put_on_the_scales(&self.policy, &rehearsal, now) {
+        let report = match put_on_the_scales(&self.policy, &self.margins, &rehearsal, now) {
             Ok(weighed) => {
                 case.api = weighed.api;
                 self.foretell(weighed, &wishes, now).await?

@@ -3,6 +3,7 @@
 
 use http::StatusCode;
 
+use super::margins::Margins;
 use super::predict::{Predicted, predict};
 use super::refusal::Refusal;
 use super::rehearse::{BudgetReport, Report};
@@ -23,18 +24,20 @@ pub(super) struct Weighed {
 /// Prices a call and says what it must claim.
 pub(super) fn weigh(
     policy: &Policy,
+    margins: &Margins,
     caller: &Caller,
     asked: &Asked<'_>,
     now: UtcTime,
 ) -> Result<Weighed, Refusal> {
-    let predicted = predict(policy, asked, now)?;
+    let api = asked.route.api;
+    let predicted = predict(policy, asked, now)?.with(margins.of(api, &caller.team))?;
     let call = Call {
-        api: asked.route.api,
+        api,
         products: &predicted.reading.products,
     };
     let claims = policy.judge(caller, call, &predicted.totals, now);
     Ok(Weighed {
-        api: asked.route.api,
+        api,
         predicted,
         claims,
     })
@@ -117,6 +120,7 @@ pub(super) fn over_budget(
         left.set(unit, least);
     }
     let ask = &predicted.reading.ask;
+    let left = predicted.margin.within(&left);
     let nearest = cost::suggest(ask, policy.prices(), policy.plan(), now, &left);
     let mut hints: Vec<String> = nearest.iter().map(ToString::to_string).collect();
     hints.extend(cost::hints(ask).into_iter().map(ToOwned::to_owned));

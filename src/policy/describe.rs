@@ -5,7 +5,10 @@ use std::fmt::{self, Write};
 use std::sync::Arc;
 
 use super::upstreams::{Credential, Upstream};
-use super::{Budget, Match, OnBreach, Policy, Team, Unclassified, Unpredictable, Word};
+use super::{
+    Budget, Match, OnBreach, Policy, SafetyMargin, Team, Unclassified, Unpredictable, Word,
+};
+use crate::cost::Factor;
 use crate::planet::{Api, Declared, UpstreamKind};
 use crate::units::{Span, UtcTime, Window, WindowKind};
 
@@ -369,7 +372,17 @@ fn write_rules(out: &mut String, policy: &Policy) -> fmt::Result {
     writeln!(
         out,
         "  a create that is sent again within {window:?}, unanswered, is not forwarded twice"
-    )
+    )?;
+    match policy.safety_margin() {
+        SafetyMargin::Fixed(Factor::ONE) => Ok(()),
+        SafetyMargin::Fixed(factor) => {
+            writeln!(out, "  {factor} times what is predicted is reserved")
+        }
+        SafetyMargin::Learned => writeln!(
+            out,
+            "  what is reserved beyond a prediction is learned for each API and team"
+        ),
+    }
 }
 
 fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {

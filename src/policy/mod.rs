@@ -15,6 +15,7 @@ mod excerpt;
 mod expectation;
 mod fault;
 mod judge;
+mod margin;
 mod matching;
 mod not_yet;
 mod paces;
@@ -45,6 +46,7 @@ pub use describe::describe;
 pub use expectation::{Decision, Expectation, RequestBody};
 pub use fault::PolicyError;
 pub use judge::Call;
+pub use margin::SafetyMargin;
 pub use matching::Match;
 pub use paces::{Pace, Rate};
 pub use people::{Caller, Key, Team, UNKNOWN_KEY};
@@ -74,6 +76,7 @@ pub struct Policy {
     unclassified: Unclassified,
     unpredictable: Unpredictable,
     resend_window: Duration,
+    safety_margin: SafetyMargin,
     expectations: Vec<Expectation>,
 }
 
@@ -189,6 +192,11 @@ impl Policy {
     /// How long an identical create is taken for the same one sent again.
     pub const fn resend_window(&self) -> Duration {
         self.resend_window
+    }
+
+    /// What predictions are multiplied by before they are reserved.
+    pub const fn safety_margin(&self) -> SafetyMargin {
+        self.safety_margin
     }
 
     /// The admin's own tests, `[[tests]]`.

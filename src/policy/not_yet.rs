@@ -28,7 +28,6 @@ const NOT_YET: &[(&str, Value)] = &[
     ("policy.meter_egress", Value::True),
     ("policy.live_estimates", Value::True),
     ("policy.max_backfill", Value::Any),
-    ("policy.safety_margin", Value::Any),
 ];
 
 /// The first key in the file that is not supported yet.
@@ -116,11 +115,6 @@ mod tests {
                 "[policy]\nmax_backfill = \"90d\"",
                 "\"90d\"",
                 "policy.max_backfill is",
-            ),
-            (
-                "[policy]\nsafety_margin = 1.0",
-                "1.0",
-                "policy.safety_margin is",
             ),
         ]);
     }

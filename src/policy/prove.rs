@@ -47,6 +47,7 @@ impl TryFrom<RawPolicy> for Policy {
                     unclassified,
                     unpredictable,
                     resend_window,
+                    safety_margin,
                     meter_egress: _,
                     live_estimates: _,
                 },
@@ -74,6 +75,7 @@ impl TryFrom<RawPolicy> for Policy {
             unclassified,
             unpredictable,
             resend_window: resend_window.map_or(RESEND_WINDOW, |span| span.0),
+            safety_margin,
         })
     }
 }
@@ -195,6 +197,7 @@ mod tests {
         assert_eq!(example.server(), policy("").server());
         assert_eq!(example.store(), policy("").store());
         assert_eq!(example.resend_window(), policy("").resend_window());
+        assert_eq!(example.safety_margin(), policy("").safety_margin());
     }
 
     #[test]

@@ -13,7 +13,9 @@ use super::address::{Listen, MountPath, WebUrl};
 use super::bounds::SampleType;
 use super::either::WordOrTable;
 use super::text::{ApiName, Instant, KeyHash, Name, PassThrough, Size, Span};
-use super::{Decision, Dimension, OnBreach, Rate, SecretSource, Unclassified, Unpredictable};
+use super::{
+    Decision, Dimension, OnBreach, Rate, SafetyMargin, SecretSource, Unclassified, Unpredictable,
+};
 use crate::cost::{Plan, Prices};
 use crate::planet::{Deployment, UpstreamKind};
 use crate::units::{Amount, Percent, Unit};
@@ -209,6 +211,8 @@ pub(super) struct RawRules {
     #[serde(default)]
     pub(super) unpredictable: Unpredictable,
     pub(super) resend_window: Option<Span>,
+    #[serde(default)]
+    pub(super) safety_margin: SafetyMargin,
     #[expect(dead_code, reason = "`false` is all that `not_yet` lets through")]
     #[serde(default)]
     pub(super) meter_egress: bool,

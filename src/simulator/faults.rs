@@ -36,6 +36,8 @@ pub enum Effect {
     Status(StatusCode),
     NoCostHeader,
     CostHeader(String),
+    /// It costs so many percent of what it would.
+    Dearer(u32),
     /// Half the body, then the connection breaks.
     Truncate,
     /// The body takes about this long.
@@ -49,14 +51,16 @@ pub enum Effect {
 pub enum InvalidFault {
     #[error(
         "'{0}' is not a fault: use delay=2s, stall, stall-before-charge, reset-before-charge, \
-         reset-after-charge, status=429, no-cost-header, cost-header=NAME, header=NAME:VALUE, truncate, \
-         slow-body=2s or gzip"
+         reset-after-charge, status=429, no-cost-header, cost-header=NAME, dearer=120, header=NAME:VALUE, \
+         truncate, slow-body=2s or gzip"
     )]
     Unknown(String),
     #[error("'{0}' is not a wait such as 250ms, 2s or 1m, of an hour at most")]
     Wait(String),
     #[error("'{0}' is not a status from 400 to 599")]
     Status(String),
+    #[error("'{0}' is not a number of percent")]
+    Percent(String),
     #[error("'{0}' is not a header such as age: 60")]
     Header(String),
     #[error("the fault is not understood: {0}")]
@@ -166,6 +170,7 @@ fn effect(part: &str) -> Result<Effect, InvalidFault> {
         ("status", text) => Effect::Status(status(text)?),
         ("no-cost-header", "") => Effect::NoCostHeader,
         ("cost-header", name) if !name.is_empty() => Effect::CostHeader(name.to_owned()),
+        ("dearer", text) => Effect::Dearer(percent(text)?),
         ("header", text) => header(text)?,
         ("truncate", "") => Effect::Truncate,
         ("slow-body", "") => Effect::SlowBody(Duration::from_secs(2)),
@@ -191,6 +196,11 @@ fn wait(text: &str) -> Result<Duration, InvalidFault> {
         return Err(wrong());
     }
     Ok(waited)
+}
+
+fn percent(text: &str) -> Result<u32, InvalidFault> {
+    let percent = text.parse().ok().filter(|percent| *percent > 0);
+    percent.ok_or_else(|| InvalidFault::Percent(text.to_owned()))
 }
 
 fn header(text: &str) -> Result<Effect, InvalidFault> {
@@ -237,6 +247,7 @@ mod tests {
             "status=200",
             "stall=1",
             "header=age",
+            "dearer=0",
             "header=a b: c",
         ] {
             assert!(effects(spec).is_err(), "{spec}");

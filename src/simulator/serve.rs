@@ -54,7 +54,7 @@ impl Shared {
         let mut world = self.world();
         let answer = match refused_on_request(call, effects) {
             Some(refused) => refused,
-            None => routes::answer(call, &mut world),
+            None => at_another_price(routes::answer(call, &mut world), effects),
         };
         world.charge(call, &answer);
         answer
@@ -163,6 +163,17 @@ fn refused_on_request(call: &Call, effects: &[Effect]) -> Option<Answer> {
     })?;
     let refusal = Refusal::new(status, "failed on request");
     Some(refusal.into_answer(Style::of(&call.segments())))
+}
+
+fn at_another_price(answer: Answer, effects: &[Effect]) -> Answer {
+    let percent = effects.iter().find_map(|effect| match effect {
+        Effect::Dearer(percent) => Some(*percent),
+        _ => None,
+    });
+    match percent {
+        Some(percent) => answer.at_percent(percent),
+        None => answer,
+    }
 }
 
 async fn after_charge(effects: &[Effect]) -> Result<(), Dropped> {

@@ -7,6 +7,7 @@ mod caps;
 mod config;
 mod harness;
 mod login;
+mod margin;
 mod operators;
 mod paces;
 mod resent;
