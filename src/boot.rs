@@ -14,7 +14,7 @@ use tracing::info;
 use crate::admin::Admin;
 use crate::clock::Clock;
 use crate::front::{self, CutOff, Limits, Listener, TlsError, respond};
-use crate::guard::{Guard, Margins, Pacer, PlaceError, Places, Relay, Resends};
+use crate::guard::{Guard, Margins, Pacer, PlaceError, Places, Relay, Resends, Sharing};
 use crate::identity::{SecretError, Tokens};
 use crate::ledger::{Ledger, RequestId};
 use crate::policy::{Policy, Server, Tls};
@@ -104,6 +104,7 @@ pub async fn start(policy: Policy, clock: Arc<dyn Clock>) -> Result<Running, Boo
         tokens: Tokens::new(places.secrets())?,
         places,
         pacer: Pacer::new(&policy),
+        sharing: Sharing::new(&policy),
         margins: Margins::new(&policy, []),
         relay: Relay::new(&policy, &public_url)?,
         ledger: Arc::clone(&ledger),

@@ -82,6 +82,9 @@ pub struct Metrics {
     policy_reloads: IntCounterVec,
     holds_open: Gauge,
     safety_margin: GaugeVec,
+    saved: CounterVec,
+    cache_answers: IntCounterVec,
+    cache_bytes: Gauge,
     budgets: [GaugeVec; 6],
 }
 
@@ -141,6 +144,17 @@ impl Metrics {
                 "What PU predictions are multiplied by, where that is learned.",
                 &["api", "team"],
             )?,
+            saved: m.sums(
+                "saved_total",
+                "What answers would have cost that were another's.",
+                &["unit", "api", "team", "cache"],
+            )?,
+            cache_answers: m.counts(
+                "cache_answers_total",
+                "Answers that might have been another's, by whose they were.",
+                &["api", "team", "cache"],
+            )?,
+            cache_bytes: m.gauge("cache_bytes", "Bytes of the answers that are kept.")?,
             budgets: m.budgets()?,
             registry: m.registry,
         })
@@ -210,6 +224,30 @@ impl Metrics {
     pub fn count_policy_load(&self, succeeded: bool) {
         let result = if succeeded { "ok" } else { "error" };
         self.policy_reloads.with_label_values(&[result]).inc();
+    }
+
+    /// Counts an answer that might have been another's; `cache` says whose it was.
+    pub fn count_cache(&self, api: Api, team: &str, cache: &'static str) {
+        self.cache_answers
+            .with_label_values(&[api.name(), team, cache])
+            .inc();
+    }
+
+    /// Counts what an answer saved.
+    pub fn count_saved(&self, api: Api, team: &str, cache: &'static str, saved: &Amounts) {
+        for (unit, amount) in saved.iter() {
+            self.saved
+                .with_label_values(&[unit.name(), api.name(), team, cache])
+                .inc_by(float(amount));
+        }
+    }
+
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a metric's value is a double by definition"
+    )]
+    pub fn set_cache_bytes(&self, bytes: u64) {
+        self.cache_bytes.set(bytes as f64);
     }
 
     pub fn set_margin(&self, api: Api, team: &str, margin: Factor) {
@@ -391,8 +429,12 @@ mod tests {
             source: ChargeSource::Predicted,
         };
         metrics.count_charged(Api::Process, "agriculture", &predicted, &guessed);
+        metrics.count_cache(Api::Tiles, "agriculture", "hit");
+        metrics.count_saved(Api::Tiles, "agriculture", "hit", &predicted);
         let text = metrics.render(&[]).unwrap();
         for line in [
+            r#"quota_guard_cache_answers_total{api="tiles",cache="hit",team="agriculture"} 1"#,
+            r#"quota_guard_saved_total{api="tiles",cache="hit",team="agriculture",unit="pu"} 4"#,
             r#"quota_guard_requests_total{api="process",decision="forwarded",team="agriculture"} 1"#,
             r#"quota_guard_predicted_total{api="process",team="agriculture",unit="pu"} 4"#,
             r#"quota_guard_charged_total{api="process",source="header",team="agriculture",unit="pu"} 1.5"#,

@@ -83,6 +83,32 @@ pub struct Notes {
     /// How the budgets that bind the request stand.
     pub standings: Vec<Standing>,
     pub retry_unit: RetryUnit,
+    /// Of an answer that might have been another's.
+    pub provenance: Option<Provenance>,
+}
+
+/// Whose answer an answer is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Provenance {
+    /// Upstream gave it to this request.
+    Miss,
+    /// It was kept.
+    Hit,
+    /// Upstream gave it to an identical request at the same time.
+    Coalesced,
+    /// It was kept, and upstream said to this request that it still holds.
+    Revalidated,
+}
+
+impl Provenance {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Miss => "miss",
+            Self::Hit => "hit",
+            Self::Coalesced => "coalesced",
+            Self::Revalidated => "revalidated",
+        }
+    }
 }
 
 /// What a client takes the number in `Retry-After` for.
@@ -115,6 +141,7 @@ impl Notes {
             charge: None,
             standings: Vec::new(),
             retry_unit: RetryUnit::Seconds,
+            provenance: None,
         }
     }
 }

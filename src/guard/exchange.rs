@@ -8,20 +8,19 @@ use std::sync::Arc;
 use http::{Request, Response, StatusCode};
 use tracing::{error, info, warn};
 
-use super::answer::{Answer, Dialect, Notes, Reply, RetryUnit};
+use super::answer::{Answer, Notes, Provenance, Reply};
 use super::haste::restate_wait;
 use super::margins::PastCharge;
-use super::pipeline::Guard;
+use super::pipeline::{Case, Guard};
 use super::places::Place;
 use super::predict::Predicted;
 use super::refusal::{Problem, Refusal};
 use super::resent::{Ending, Turn};
 use super::settle::{Heard, Terms};
+use super::shared::Part;
 use crate::clock::Stopwatch;
 use crate::identity::{self, Presented};
-use crate::ledger::{
-    Charge, ChargeSource, NewReservation, Outcome, RequestId, Reservation, Standing,
-};
+use crate::ledger::{Charge, ChargeSource, NewReservation, Outcome, Reservation, Standing};
 use crate::planet::{Route, answer};
 use crate::telemetry::Decision;
 use crate::units::{Amounts, Pu, Unit};
@@ -39,13 +38,11 @@ pub(super) struct Exchange {
     pub(super) holding: Option<NewReservation>,
     pub(super) predicted: Predicted,
     pub(super) turn: Option<Turn>,
+    pub(super) part: Part,
     pub(super) reservation: Option<Reservation>,
     pub(super) standings: Vec<Standing>,
     pub(super) team: Arc<str>,
-    pub(super) request_id: RequestId,
-    pub(super) dialect: Dialect,
-    pub(super) retry_unit: RetryUnit,
-    pub(super) own_time: Stopwatch,
+    pub(super) case: Case,
 }
 
 impl Exchange {
@@ -58,7 +55,7 @@ impl Exchange {
     }
 
     async fn send(mut self) -> Answer {
-        let (guard, own_time) = (Arc::clone(&self.guard), self.own_time);
+        let (guard, own_time) = (Arc::clone(&self.guard), self.case.own_time);
         guard
             .metrics
             .count_predicted(self.route.api, &self.team, &self.predicted.totals);
@@ -75,6 +72,9 @@ impl Exchange {
         let (turn, ending) = (self.turn.take(), ending(&outcome, &sent));
         let charge = charged(&outcome);
         self.book(outcome).await;
+        let gathering = Stopwatch::start();
+        let sent = self.share(sent).await;
+        let waited = waited + gathering.elapsed();
         let answer = match sent {
             Ok(response) => self.pass_on(response, charge),
             Err(cause) => self.lost(&cause),
@@ -88,10 +88,30 @@ impl Exchange {
         }
     }
 
+    /// Hands the answer to those who wait for the same.
+    async fn share(
+        &mut self,
+        sent: Result<Response<Body>, SendError>,
+    ) -> Result<Response<Body>, SendError> {
+        let part = std::mem::replace(&mut self.part, Part::None);
+        let (sent, part) = part.land(sent, &self.guard).await;
+        self.part = part;
+        if let Some(whose) = self.part.provenance() {
+            let (metrics, api, team) = (&self.guard.metrics, self.route.api, &self.team);
+            metrics.count_cache(api, team, whose.name());
+            // to be told that what is kept still holds is free where every answer but a success is
+            if whose == Provenance::Revalidated && self.route.operation.is_metered() {
+                metrics.count_saved(api, team, whose.name(), &self.predicted.settles_at);
+            }
+        }
+        sent
+    }
+
     /// Sends the request with the credential that upstream wants. A token that upstream does not take is
     /// not used again; the request is not sent again, since a create must not be.
     async fn forward(&mut self, limits: SendLimits) -> Result<Response<Body>, SendError> {
         let mut request = std::mem::take(&mut self.request);
+        self.part.ask(request.headers_mut());
         let pool = &self.guard.pool;
         let Some(login) = self.place.login() else {
             return pool.send(request, limits).await;
@@ -179,7 +199,8 @@ impl Exchange {
         );
         let status = response.status();
         let (kind, now) = (self.place.upstream.kind(), guard.clock.now());
-        restate_wait(response.headers_mut(), status, kind, self.retry_unit, now);
+        let unit = self.case.retry_unit;
+        restate_wait(response.headers_mut(), status, kind, unit, now);
         let relayed =
             guard
                 .relay
@@ -187,7 +208,7 @@ impl Exchange {
         let response = match relayed {
             Ok(response) => response,
             Err(refusal) => {
-                let dialect = self.dialect;
+                let dialect = self.case.dialect;
                 return self.answer(Reply::Refused(refusal, dialect), charge);
             }
         };
@@ -230,17 +251,17 @@ impl Exchange {
                 ),
             ),
         };
-        let dialect = self.dialect;
+        let dialect = self.case.dialect;
         self.answer(Reply::Refused(refusal, dialect), None)
     }
 
     fn answer(self, reply: Reply, charge: Option<Amounts>) -> Answer {
         let notes = Notes {
-            request: self.request_id,
             estimate: Some(self.predicted.totals),
             charge,
             standings: self.standings,
-            ..Notes::new(self.request_id)
+            provenance: self.part.provenance(),
+            ..Notes::new(self.case.request)
         };
         Answer::new(reply, notes)
     }

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::uri::Authority;
-use http::{Method, Request};
+use http::uri::{Authority, PathAndQuery};
+use http::{Method, Request, Uri};
+use http_body::Body as _;
 use tracing::{error, info};
 
 use super::answer::{Answer, Dialect, Notes, Reply, RetryUnit};
@@ -23,6 +24,7 @@ use super::relay::Relay;
 use super::repeat::Passage;
 use super::resent::{Resends, Turn, fingerprint};
 use super::service::Service;
+use super::shared::{Asking, Share, Sharing};
 use super::weigh::{Weighed, over_budget, weigh};
 use super::wishes::Wishes;
 use crate::clock::{Clock, Stopwatch};
@@ -49,11 +51,13 @@ pub struct Guard {
     pub pool: Pool,
     pub exchanges: Exchanges,
     pub resends: Arc<Resends>,
+    pub sharing: Arc<Sharing>,
     /// The authorities by which clients know the guard.
     pub own: Vec<Authority>,
 }
 
 /// What is known of a request so far, for its answer, its log line and its metrics.
+#[derive(Clone)]
 pub(super) struct Case {
     pub(super) request: RequestId,
     pub(super) api: Api,
@@ -93,11 +97,7 @@ impl Guard {
     ) -> Result<Answer, Refusal> {
         let (mut head, body) = request.into_parts();
         admit(&mut head, &self.own)?;
-        let origin_form = head
-            .uri
-            .path_and_query()
-            .map_or("/", |whole| whole.as_str())
-            .to_owned();
+        let origin_form = origin_form(&head.uri);
         let target = Target::parse(&origin_form)?;
         if let Some(service) = Service::at(&head.method, target.path()) {
             return self.serve(service, &head, body, &target, case).await;
@@ -137,6 +137,12 @@ impl Guard {
             Passage::First(turn) => turn,
             Passage::Answered(answer) => return Ok(*answer),
         };
+        let bare = body.is_end_stream();
+        let asking = Asking::new(place, &asked, &presented, &weighed, bare);
+        let part = match self.share(&asking, &caller, case).await? {
+            Share::Go(part) => part,
+            Share::Answered(answer) => return Ok(*answer),
+        };
         let exchange = Exchange {
             guard: Arc::clone(self),
             place: Arc::clone(place),
@@ -147,13 +153,11 @@ impl Guard {
             holding: holding(case, &caller, &weighed, turn.as_ref()),
             predicted: weighed.predicted,
             turn,
+            part,
             reservation: None,
             standings: Vec::new(),
             team: caller.team,
-            request_id: case.request,
-            dialect: case.dialect,
-            retry_unit: case.retry_unit,
-            own_time: case.own_time,
+            case: case.clone(),
         };
         let answer = self.exchanges.detach(exchange.run()).await?;
         Ok(answer.hand_on(&case.wishes))
@@ -220,6 +224,11 @@ impl Guard {
         };
         Answer::new(Reply::Refused(refusal, case.dialect), notes)
     }
+}
+
+fn origin_form(uri: &Uri) -> String {
+    let whole = uri.path_and_query();
+    whole.map_or("/", PathAndQuery::as_str).to_owned()
 }
 
 /// What the books will keep of a request; `None` where no budget counts it, it costs nothing and creates

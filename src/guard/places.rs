@@ -153,6 +153,11 @@ impl Place {
         Some(HiddenKey::new(planets, Some(presented.expose())))
     }
 
+    /// Whether upstream is shown each caller's own credential.
+    pub(super) const fn passes_credentials(&self) -> bool {
+        matches!(self.access, Access::Callers)
+    }
+
     /// Where a token is to be had, if upstream wants one of the guard's own.
     pub(super) fn login(&self) -> Option<&Arc<Login>> {
         match &self.access {

@@ -53,6 +53,17 @@ impl Weighed {
         }
     }
 
+    /// Whether it may cost anything.
+    pub(super) fn spends(&self) -> bool {
+        !self.predicted.bounded || !self.predicted.totals.is_empty()
+    }
+
+    /// Whether a budget of nothing says that nothing like it passes, not even for free.
+    pub(super) fn is_forbidden(&self) -> bool {
+        let nothing = |claim: &Claim| claim.enforced && claim.limit == Some(Amount::ZERO);
+        self.claims.iter().any(nothing)
+    }
+
     /// What would become of it where each claim's budget has as much left as `remaining` says.
     pub(super) fn report(
         self,

@@ -373,6 +373,17 @@ fn write_rules(out: &mut String, policy: &Policy) -> fmt::Result {
         out,
         "  a create that is sent again within {window:?}, unanswered, is not forwarded twice"
     )?;
+    let cache = policy.cache();
+    if let Some(size) = cache.size {
+        let (bytes, age) = (size.0, cache.max_age);
+        writeln!(
+            out,
+            "  answers that upstream lets a cache keep are kept, {bytes} bytes in all, for {age:?} at most"
+        )?;
+    }
+    if !cache.coalesce {
+        writeln!(out, "  identical requests at the same time are each sent")?;
+    }
     match policy.safety_margin() {
         SafetyMargin::Fixed(Factor::ONE) => Ok(()),
         SafetyMargin::Fixed(factor) => {
@@ -451,6 +462,35 @@ mod tests {
         warnings
           ! any text passes for a key, and upstream 'tiles' is called with the guard's own credential
         ");
+    }
+
+    #[test]
+    fn what_is_kept_shared_and_reserved_beyond_is_told_where_it_is_not_as_usual() {
+        let told = |more: &str| describe(&policy(more), at(NOW));
+        let usual = told("");
+        for (more, words) in [
+            (
+                "[cache]\nsize = \"1MiB\"",
+                "are kept, 1048576 bytes in all, for 3600s at most",
+            ),
+            (
+                "[cache]\ncoalesce = false",
+                "at the same time are each sent",
+            ),
+            (
+                "[policy]\nsafety_margin = 1.2",
+                "1.2 times what is predicted",
+            ),
+            (
+                "[policy]\nsafety_margin = \"learned\"",
+                "learned for each API and team",
+            ),
+        ] {
+            assert!(
+                told(more).contains(words) && !usual.contains(words),
+                "{more}"
+            );
+        }
     }
 
     #[test]

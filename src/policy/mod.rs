@@ -8,6 +8,7 @@ mod address;
 mod bounds;
 mod budget_rules;
 mod budgets;
+mod cache;
 mod claim;
 mod describe;
 mod either;
@@ -41,6 +42,7 @@ use serde::Deserialize;
 
 pub use bounds::{Bound, Word};
 pub use budgets::{BreachStatus, Budget, Dimension, OnBreach};
+pub use cache::{Cache, MOST_GATHERED};
 pub use claim::{Account, Claim};
 pub use describe::describe;
 pub use expectation::{Decision, Expectation, RequestBody};
@@ -77,6 +79,7 @@ pub struct Policy {
     unpredictable: Unpredictable,
     resend_window: Duration,
     safety_margin: SafetyMargin,
+    cache: Cache,
     expectations: Vec<Expectation>,
 }
 
@@ -192,6 +195,11 @@ impl Policy {
     /// How long an identical create is taken for the same one sent again.
     pub const fn resend_window(&self) -> Duration {
         self.resend_window
+    }
+
+    /// Whether one answer may serve several requests.
+    pub const fn cache(&self) -> &Cache {
+        &self.cache
     }
 
     /// What predictions are multiplied by before they are reserved.

@@ -8,8 +8,8 @@ use toml::de::DeTable;
 use super::fault::{Fault, Path, Source};
 use super::raw::{RawPolicy, RawRules};
 use super::{
-    Policy, PolicyError, bounds as bound_rules, budget_rules, expectation, not_yet, paces, people,
-    server, upstreams,
+    Policy, PolicyError, bounds as bound_rules, budget_rules, cache as cache_rules, expectation,
+    not_yet, paces, people, server, upstreams,
 };
 use crate::cost::Plan;
 
@@ -51,6 +51,7 @@ impl TryFrom<RawPolicy> for Policy {
                     meter_egress: _,
                     live_estimates: _,
                 },
+            cache,
             prices,
             tests,
         } = raw;
@@ -76,6 +77,7 @@ impl TryFrom<RawPolicy> for Policy {
             unpredictable,
             resend_window: resend_window.map_or(RESEND_WINDOW, |span| span.0),
             safety_margin,
+            cache: cache_rules::cache(&cache)?,
         })
     }
 }
@@ -198,6 +200,7 @@ mod tests {
         assert_eq!(example.store(), policy("").store());
         assert_eq!(example.resend_window(), policy("").resend_window());
         assert_eq!(example.safety_margin(), policy("").safety_margin());
+        assert_eq!(example.cache(), policy("").cache());
     }
 
     #[test]

@@ -44,6 +44,8 @@ pub(super) struct RawPolicy {
     #[serde(default)]
     pub(super) policy: RawRules,
     #[serde(default)]
+    pub(super) cache: RawCache,
+    #[serde(default)]
     pub(super) prices: Prices,
     #[serde(default)]
     pub(super) tests: Vec<RawExpectation>,
@@ -219,6 +221,15 @@ pub(super) struct RawRules {
     #[expect(dead_code, reason = "`false` is all that `not_yet` lets through")]
     #[serde(default)]
     pub(super) live_estimates: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawCache {
+    pub(super) coalesce: Option<bool>,
+    pub(super) size: Option<Size>,
+    pub(super) max_age: Option<Span>,
+    pub(super) max_body: Option<Size>,
 }
 
 #[derive(Deserialize)]

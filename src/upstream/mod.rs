@@ -5,6 +5,7 @@
 
 mod admit;
 mod body;
+mod caching;
 mod collect;
 mod count;
 mod date;
@@ -20,6 +21,9 @@ mod tests;
 
 pub use admit::{Unforwardable, admit};
 pub use body::{Body, BodyError, empty, from_wire, full};
+pub use caching::{
+    Directives, age, between, has_validator, lifetime, may_be_kept, may_be_shared, varies_by,
+};
 pub use collect::{CollectError, coding, collect, collect_request};
 pub use count::{Passed, counted};
 pub use date::http_date;

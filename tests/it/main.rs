@@ -12,4 +12,5 @@ mod operators;
 mod paces;
 mod resent;
 mod sdk;
+mod sharing;
 mod tokens;
