@@ -34,7 +34,7 @@ impl Default for Ratios {
 }
 
 impl Ratios {
-    /// Adds one; the oldest goes when there are more than [`WINDOW`].
+    /// Adds one; the oldest goes when there are more than `WINDOW`.
     pub fn add(&mut self, ratio: Factor) {
         let before = left_out(self.recent.len());
         let full = self.recent.len() == WINDOW;
