@@ -14,7 +14,9 @@ use tracing::{error, info};
 use crate::admin::Admin;
 use crate::clock::Clock;
 use crate::front::{self, CutOff, Limits, Listener, TlsError, respond};
-use crate::guard::{Consultant, Guard, Pacer, PlaceError, Places, Relay, Resends, Revising};
+use crate::guard::{
+    Consultant, Guard, Margins, Pacer, PlaceError, Places, Relay, Resends, Revising, Sharing,
+};
 use crate::identity::{SecretError, Tokens};
 use crate::ledger::{Cap, Ledger, RequestId};
 use crate::policy::{Budget, Policy, Server, Tls};
@@ -119,6 +121,8 @@ pub async fn start(policy: Policy, clock: Arc<dyn Clock>) -> Result<Running, Boo
         tokens: Tokens::new(places.secrets())?,
         places,
         pacer: Pacer::new(&policy),
+        sharing: Sharing::new(&policy),
+        margins: Margins::new(&policy, []),
         relay: Relay::new(&policy, &public_url)?,
         consultant: Consultant::new(
             &policy,

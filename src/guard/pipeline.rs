@@ -7,16 +7,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::uri::Authority;
-use http::{Method, Request};
+use http::uri::{Authority, PathAndQuery};
+use http::{Method, Request, Uri};
+use http_body::Body as _;
 use tracing::{error, info};
 
 use super::answer::{Answer, Dialect, Notes, Reply, RetryUnit};
 use super::consult::{Consultant, Rights};
 use super::exchange::Exchange;
 use super::look_up::LookedUp;
+use super::margins::Margins;
 use super::pace::{Pacer, retry_unit};
-use super::places::Places;
+use super::places::{Place, Places};
 use super::predict::{Predicted, understand};
 use super::refusal::{Problem, Refusal};
 use super::rehearse::Report;
@@ -25,6 +27,7 @@ use super::repeat::Passage;
 use super::resent::{self, Resends, Turn};
 use super::revising::Revising;
 use super::service::Service;
+use super::shared::{Asking, Share, Sharing};
 use super::weigh::{Weighed, over_budget, weigh};
 use super::wishes::Wishes;
 use crate::clock::{Clock, Stopwatch};
@@ -35,6 +38,7 @@ use crate::ledger::{
 use crate::planet::{Api, Asked, Found, Operation, Route, Target, classify};
 use crate::policy::{Caller, Policy, Unclassified};
 use crate::telemetry::{Decision, Metrics};
+use crate::units::UtcTime;
 use crate::upstream::{Body, Exchanges, Pool, admit, collect_request, full};
 
 /// Everything that a request needs on its way.
@@ -45,6 +49,7 @@ pub struct Guard {
     pub consultant: Consultant,
     pub tokens: Tokens,
     pub pacer: Pacer,
+    pub margins: Margins,
     pub ledger: Arc<dyn Ledger>,
     pub clock: Arc<dyn Clock>,
     pub metrics: Arc<Metrics>,
@@ -52,11 +57,13 @@ pub struct Guard {
     pub exchanges: Exchanges,
     pub resends: Arc<Resends>,
     pub revising: Revising,
+    pub sharing: Arc<Sharing>,
     /// The authorities by which clients know the guard.
     pub own: Vec<Authority>,
 }
 
 /// What is known of a request so far, for its answer, its log line and its metrics.
+#[derive(Clone)]
 pub(super) struct Case {
     pub(super) request: RequestId,
     pub(super) api: Api,
@@ -97,7 +104,7 @@ impl Guard {
     ) -> Result<Answer, Refusal> {
         let (mut head, body) = request.into_parts();
         admit(&mut head, &self.own)?;
-        let origin_form = origin_form(&head);
+        let origin_form = origin_form(&head.uri);
         let target = Target::parse(&origin_form)?;
         if let Some(service) = Service::at(&head.method, target.path()) {
             return self.serve(service, &head, body, &target, case).await;
@@ -117,7 +124,7 @@ impl Guard {
         permit(&self.policy, &caller, &route, &head.method, path)?;
         self.pacer.admit(&caller, route.api)?;
         let (body, text) = self.understandable(&route, &head, body).await?;
-        let mut asked = Asked {
+        let asked = Asked {
             method: &head.method,
             route: &route,
             path,
@@ -132,16 +139,19 @@ impl Guard {
             Passage::First(turn) => turn,
             Passage::Answered(answer) => return Ok(*answer),
         };
-        let looked_up = self.look_up(place, &head, &presented, &asked, now).await?;
-        asked.found = looked_up.found();
-        let understood = understand(&self.policy, &asked, now)?;
-        let rights = Rights::of(place, &head.headers, target.query(), Some(&presented));
-        let understood = self.consult(understood, &rights, now).await?;
-        let weighed = weigh(&self.policy, &caller, route.api, understood, now)?;
+        let (looked_up, weighed) = self
+            .appraise(place, &head, (&presented, &caller), &asked, now)
+            .await?;
         if case.wishes.dry_run {
             return self.dry_run(weighed, case, now).await;
         }
         case.wishes.allow(&weighed.predicted)?;
+        let bare = body.is_end_stream();
+        let asking = Asking::new(place, &asked, &presented, &weighed, bare);
+        let part = match self.share(&asking, &caller, case).await? {
+            Share::Go(part) => part,
+            Share::Answered(answer) => return Ok(*answer),
+        };
         let exchange = Exchange {
             guard: Arc::clone(self),
             place: Arc::clone(place),
@@ -161,15 +171,34 @@ impl Guard {
             alone: looked_up.alone,
             predicted: weighed.predicted,
             turn,
+            part,
             reservation: None,
             standings: Vec::new(),
             team: caller.team,
-            request_id: case.request,
-            dialect: case.dialect,
-            own_time: case.own_time,
+            case: case.clone(),
         };
         let answer = self.exchanges.detach(exchange.run()).await?;
         Ok(answer.hand_on(&case.wishes))
+    }
+
+    /// What a call would take: what it only names is looked up, what it does not say is asked of Planet, and
+    /// then it is priced and judged.
+    async fn appraise(
+        &self,
+        place: &Arc<Place>,
+        head: &Parts,
+        (presented, caller): (&Presented, &Caller),
+        asked: &Asked<'_>,
+        now: UtcTime,
+    ) -> Result<(LookedUp, Weighed), Refusal> {
+        let looked_up = self.look_up(place, head, presented, asked, now).await?;
+        let found = looked_up.found();
+        let understood = understand(&self.policy, &Asked { found, ..*asked }, now)?;
+        let rights = Rights::of(place, &head.headers, asked.query, Some(presented));
+        let understood = self.consult(understood, &rights, now).await?;
+        let api = asked.route.api;
+        let weighed = weigh(&self.policy, &self.margins, caller, api, understood, now)?;
+        Ok((looked_up, weighed))
     }
 
     /// The body twice where it must be understood, as bytes and as what goes on; else it streams unread.
@@ -235,9 +264,9 @@ impl Guard {
     }
 }
 
-fn origin_form(head: &Parts) -> String {
-    let whole = head.uri.path_and_query();
-    whole.map_or("/", |whole| whole.as_str()).to_owned()
+fn origin_form(uri: &Uri) -> String {
+    let whole = uri.path_and_query();
+    whole.map_or("/", PathAndQuery::as_str).to_owned()
 }
 
 /// What the books will keep of a request; `None` where no budget counts it, it costs nothing and creates
@@ -265,7 +294,8 @@ fn holding(
         product: predicted.reading.products.first().cloned(),
         tag: case.wishes.tag.clone(),
         fingerprint,
-        predicted: predicted.totals.clone(),
+        // the margin stands in the claims: it is reserved, and no part of the prediction's quality
+        predicted: predicted.published.clone(),
         claims: claims.clone(),
         certain: operation.reserves_for_itself(),
     })

@@ -24,9 +24,10 @@ use crate::policy::{Policy, Upstream};
 use crate::upstream::{Body, BodyError, Form, LinkError, Linked, Links, Rewrite, Rewriter, coding};
 
 /// Headers in which upstream speaks of the organisation's whole account: ours stand for the caller.
-const ORGANISATIONS: [&str; 4] = [
+const ORGANISATIONS: [&str; 5] = [
     "ratelimit",
     "x-ratelimit",
+    "x-rate-limit",
     "x-processingunits-remaining",
     "x-processingunits-retry-after",
 ];

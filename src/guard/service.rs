@@ -234,7 +234,8 @@ impl Guard {
             let rights = Rights::of(place, &head.headers, query, Some(presented));
             understood = self.consult(understood, &rights, now).await?;
         }
-        weigh(&self.policy, &rehearsal.caller, api, understood, now)
+        let (policy, margins) = (&self.policy, &self.margins);
+        weigh(policy, margins, &rehearsal.caller, api, understood, now)
     }
 
     /// The budgets that some request of this caller may touch.

@@ -5,7 +5,10 @@ use std::fmt::{self, Write};
 use std::sync::Arc;
 
 use super::upstreams::{Credential, Upstream};
-use super::{Budget, Match, OnBreach, Policy, Team, Unclassified, Unpredictable, Word};
+use super::{
+    Budget, Match, OnBreach, Policy, SafetyMargin, Team, Unclassified, Unpredictable, Word,
+};
+use crate::cost::Factor;
 use crate::planet::{Api, Declared, UpstreamKind};
 use crate::units::{Span, UtcTime, Window, WindowKind};
 
@@ -375,7 +378,28 @@ fn write_rules(out: &mut String, policy: &Policy) -> fmt::Result {
     writeln!(
         out,
         "  a create that is sent again within {window:?}, unanswered, is not forwarded twice"
-    )
+    )?;
+    let cache = policy.cache();
+    if let Some(size) = cache.size {
+        let (bytes, age) = (size.0, cache.max_age);
+        writeln!(
+            out,
+            "  answers that upstream lets a cache keep are kept, {bytes} bytes in all, for {age:?} at most"
+        )?;
+    }
+    if !cache.coalesce {
+        writeln!(out, "  identical requests at the same time are each sent")?;
+    }
+    match policy.safety_margin() {
+        SafetyMargin::Fixed(Factor::ONE) => Ok(()),
+        SafetyMargin::Fixed(factor) => {
+            writeln!(out, "  {factor} times what is predicted is reserved")
+        }
+        SafetyMargin::Learned => writeln!(
+            out,
+            "  what is reserved beyond a prediction is learned for each API and team"
+        ),
+    }
 }
 
 fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
@@ -454,6 +478,35 @@ mod tests {
         );
         assert!(text.contains("reaches back 1.5 days at most"), "{text}");
         assert!(text.contains("asked to count"), "{text}");
+    }
+
+    #[test]
+    fn what_is_kept_shared_and_reserved_beyond_is_told_where_it_is_not_as_usual() {
+        let told = |more: &str| describe(&policy(more), at(NOW));
+        let usual = told("");
+        for (more, words) in [
+            (
+                "[cache]\nsize = \"1MiB\"",
+                "are kept, 1048576 bytes in all, for 3600s at most",
+            ),
+            (
+                "[cache]\ncoalesce = false",
+                "at the same time are each sent",
+            ),
+            (
+                "[policy]\nsafety_margin = 1.2",
+                "1.2 times what is predicted",
+            ),
+            (
+                "[policy]\nsafety_margin = \"learned\"",
+                "learned for each API and team",
+            ),
+        ] {
+            assert!(
+                told(more).contains(words) && !usual.contains(words),
+                "{more}"
+            );
+        }
     }
 
     #[test]

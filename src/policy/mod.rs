@@ -8,6 +8,7 @@ mod address;
 mod bounds;
 mod budget_rules;
 mod budgets;
+mod cache;
 mod claim;
 mod describe;
 mod either;
@@ -15,6 +16,7 @@ mod excerpt;
 mod expectation;
 mod fault;
 mod judge;
+mod margin;
 mod matching;
 mod not_yet;
 mod paces;
@@ -40,11 +42,13 @@ use serde::Deserialize;
 
 pub use bounds::{Bound, Word};
 pub use budgets::{BreachStatus, Budget, Dimension, OnBreach};
+pub use cache::{Cache, MOST_GATHERED};
 pub use claim::{Account, Claim};
 pub use describe::describe;
 pub use expectation::{Decision, Expectation, RequestBody};
 pub use fault::PolicyError;
 pub use judge::Call;
+pub use margin::SafetyMargin;
 pub use matching::Match;
 pub use paces::{Pace, Rate};
 pub use people::{Caller, Key, Team, UNKNOWN_KEY};
@@ -76,6 +80,8 @@ pub struct Policy {
     resend_window: Duration,
     max_backfill: Option<Duration>,
     live_estimates: bool,
+    safety_margin: SafetyMargin,
+    cache: Cache,
     expectations: Vec<Expectation>,
 }
 
@@ -212,6 +218,16 @@ impl Policy {
                 .products()
                 .is_some_and(|products| products.iter().any(|product| **product == *name))
         })
+    }
+
+    /// Whether one answer may serve several requests.
+    pub const fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    /// What predictions are multiplied by before they are reserved.
+    pub const fn safety_margin(&self) -> SafetyMargin {
+        self.safety_margin
     }
 
     /// The admin's own tests, `[[tests]]`.

@@ -23,7 +23,6 @@ const NOT_YET: &[(&str, Value)] = &[
     ("upstreams.*.download_hosts", Value::Any),
     ("budgets.*.on_breach", Value::Word("hold")),
     ("policy.meter_egress", Value::True),
-    ("policy.safety_margin", Value::Any),
 ];
 
 /// The first key in the file that is not supported yet.
@@ -104,11 +103,6 @@ mod tests {
                 "[upstreams.tiles]\ndownload_hosts = []",
                 "[]",
                 "upstreams.download_hosts is",
-            ),
-            (
-                "[policy]\nsafety_margin = 1.0",
-                "1.0",
-                "policy.safety_margin is",
             ),
         ]);
     }

@@ -9,8 +9,8 @@ use toml::de::DeTable;
 use super::fault::{Fault, Path, Source};
 use super::raw::{RawPolicy, RawRules};
 use super::{
-    Policy, PolicyError, Upstream, bounds as bound_rules, budget_rules, expectation, not_yet,
-    paces, people, server, upstreams,
+    Policy, PolicyError, Upstream, bounds as bound_rules, budget_rules, cache as cache_rules,
+    expectation, not_yet, paces, people, server, upstreams,
 };
 use crate::cost::Plan;
 use crate::planet::UpstreamKind;
@@ -49,10 +49,12 @@ impl TryFrom<RawPolicy> for Policy {
                     unclassified,
                     unpredictable,
                     resend_window,
+                    safety_margin,
                     meter_egress: _,
                     max_backfill,
                     live_estimates,
                 },
+            cache,
             prices,
             tests,
         } = raw;
@@ -86,6 +88,8 @@ impl TryFrom<RawPolicy> for Policy {
             resend_window: resend_window.map_or(RESEND_WINDOW, |span| span.0),
             max_backfill: max_backfill.map(|span| span.0),
             live_estimates,
+            safety_margin,
+            cache: cache_rules::cache(&cache)?,
         })
     }
 }
@@ -237,6 +241,8 @@ mod tests {
         assert_eq!(example.server(), policy("").server());
         assert_eq!(example.store(), policy("").store());
         assert_eq!(example.resend_window(), policy("").resend_window());
+        assert_eq!(example.safety_margin(), policy("").safety_margin());
+        assert_eq!(example.cache(), policy("").cache());
     }
 
     #[test]

@@ -13,7 +13,9 @@ use super::address::{Listen, MountPath, WebUrl};
 use super::bounds::SampleType;
 use super::either::WordOrTable;
 use super::text::{ApiName, Instant, KeyHash, Name, PassThrough, Size, Span};
-use super::{Decision, Dimension, OnBreach, Rate, SecretSource, Unclassified, Unpredictable};
+use super::{
+    Decision, Dimension, OnBreach, Rate, SafetyMargin, SecretSource, Unclassified, Unpredictable,
+};
 use crate::cost::{Plan, Prices};
 use crate::planet::{Deployment, UpstreamKind};
 use crate::units::{Amount, Percent, Unit};
@@ -41,6 +43,8 @@ pub(super) struct RawPolicy {
     pub(super) bounds: Vec<RawBound>,
     #[serde(default)]
     pub(super) policy: RawRules,
+    #[serde(default)]
+    pub(super) cache: RawCache,
     #[serde(default)]
     pub(super) prices: Prices,
     #[serde(default)]
@@ -210,12 +214,23 @@ pub(super) struct RawRules {
     #[serde(default)]
     pub(super) unpredictable: Unpredictable,
     pub(super) resend_window: Option<Span>,
+    #[serde(default)]
+    pub(super) safety_margin: SafetyMargin,
     #[expect(dead_code, reason = "`false` is all that `not_yet` lets through")]
     #[serde(default)]
     pub(super) meter_egress: bool,
     pub(super) max_backfill: Option<Span>,
     #[serde(default)]
     pub(super) live_estimates: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawCache {
+    pub(super) coalesce: Option<bool>,
+    pub(super) size: Option<Size>,
+    pub(super) max_age: Option<Span>,
+    pub(super) max_body: Option<Size>,
 }
 
 #[derive(Deserialize)]

@@ -93,6 +93,18 @@ impl Answer {
         .charging(charge)
     }
 
+    /// What states its cost costs so many percent of it, and says so.
+    pub(super) fn at_percent(mut self, percent: u32) -> Self {
+        let cost: Option<f64> = self.spent.as_ref().and_then(|text| text.parse().ok());
+        let Some((cost, charge)) = cost.zip(self.charges.last_mut()) else {
+            return self;
+        };
+        let text = figures::header_text(cost * f64::from(percent) / 100.0);
+        charge.pu = figures::pu_of_text(&text);
+        self.spent = Some(text);
+        self
+    }
+
     /// Only what succeeds is charged.
     pub(super) fn succeeds(&self) -> bool {
         self.status.is_success() || self.status.is_redirection()

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::ETAG;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
@@ -52,10 +53,10 @@ impl Shared {
     /// Answers and charges under one lock: nobody sees one without the other.
     fn answer(&self, call: &Call, effects: &[Effect]) -> Answer {
         let mut world = self.world();
-        let answer = match refused_on_request(call, effects) {
-            Some(refused) => refused,
-            None => routes::answer(call, &mut world),
-        };
+        let answer = refused_on_request(call, effects).unwrap_or_else(|| {
+            let answer = at_another_price(routes::answer(call, &mut world), effects);
+            unless_known(call, answer, effects)
+        });
         world.charge(call, &answer);
         answer
     }
@@ -163,6 +164,38 @@ fn refused_on_request(call: &Call, effects: &[Effect]) -> Option<Answer> {
     })?;
     let refusal = Refusal::new(status, "failed on request");
     Some(refusal.into_answer(Style::of(&call.segments())))
+}
+
+fn at_another_price(answer: Answer, effects: &[Effect]) -> Answer {
+    let percent = effects.iter().find_map(|effect| match effect {
+        Effect::Dearer(percent) => Some(*percent),
+        _ => None,
+    });
+    match percent {
+        Some(percent) => answer.at_percent(percent),
+        None => answer,
+    }
+}
+
+/// Who has it already, by a tag that was asked for, is told so. Whether Planet charges for that is published
+/// for what states its cost alone: only success is charged.
+fn unless_known(call: &Call, answer: Answer, effects: &[Effect]) -> Answer {
+    let known = call.header("if-none-match");
+    let is_known = effects.iter().any(|effect| match effect {
+        Effect::Header(name, tag) => *name == ETAG && known.is_some_and(|known| known == tag),
+        _ => false,
+    });
+    if !is_known {
+        return answer;
+    }
+    let charges = match answer.spent {
+        Some(_) => Vec::new(),
+        None => answer.charges,
+    };
+    Answer {
+        charges,
+        ..Answer::empty(StatusCode::NOT_MODIFIED)
+    }
 }
 
 async fn after_charge(effects: &[Effect]) -> Result<(), Dropped> {

@@ -5,8 +5,10 @@
 
 mod admit;
 mod body;
+mod caching;
 mod collect;
 mod count;
+mod date;
 mod detach;
 mod headers;
 mod links;
@@ -19,8 +21,12 @@ mod tests;
 
 pub use admit::{Unforwardable, admit};
 pub use body::{Body, BodyError, empty, from_wire, full};
+pub use caching::{
+    Directives, age, between, has_validator, lifetime, may_be_kept, may_be_shared, varies_by,
+};
 pub use collect::{CollectError, coding, collect, collect_request};
 pub use count::{Passed, counted};
+pub use date::http_date;
 pub use detach::Exchanges;
 pub use headers::Arrival;
 pub use links::{Form, HiddenKey, LinkError, Linked, Links, Rewrite, Rewriter};
