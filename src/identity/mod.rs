@@ -5,11 +5,13 @@
 
 mod credential;
 mod presented;
+mod seal;
 mod secret;
 mod token;
 
 pub use credential::{bear, inject, strip};
 pub use presented::Presented;
+pub use seal::Seal;
 pub use secret::{NewKey, Secret, SecretError, hash};
 pub use token::{Issued, Tokens};
 
