@@ -55,6 +55,7 @@ impl Relay {
             .iter()
             .map(|(upstream, also_known_as)| Linked {
                 name: upstream.name(),
+                kind: upstream.kind(),
                 url: upstream.url().as_str(),
                 also_known_as,
                 mount: upstream.mount(),

@@ -15,6 +15,7 @@ pub mod collections;
 mod correction;
 pub mod data;
 pub mod document;
+pub mod downloads;
 mod drawn;
 pub mod evalscript;
 mod extent;

@@ -9,6 +9,7 @@ mod collect;
 mod count;
 mod detach;
 mod headers;
+mod hosts;
 mod links;
 mod login;
 mod pool;
@@ -16,6 +17,7 @@ mod progress;
 mod target;
 #[cfg(test)]
 mod tests;
+mod ticket;
 
 pub use admit::{Unforwardable, admit};
 pub use body::{Body, BodyError, empty, from_wire, full};
@@ -23,7 +25,9 @@ pub use collect::{CollectError, coding, collect, collect_request};
 pub use count::{Passed, counted};
 pub use detach::Exchanges;
 pub use headers::Arrival;
-pub use links::{Form, HiddenKey, LinkError, Linked, Links, Rewrite, Rewriter};
+pub use hosts::{FollowError, Hosts, Onward, redirect};
+pub use links::{Form, HiddenKey, LinkError, Linked, Links, Rewrite, Rewriter, Sealing};
 pub use login::{Login, LoginError};
 pub use pool::{Pool, PoolError, SendError, SendLimits, Trust};
 pub use target::{Base, TargetError};
+pub use ticket::{Goal, Ticket};
