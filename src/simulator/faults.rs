@@ -41,13 +41,18 @@ pub enum Effect {
     /// The body takes about this long.
     SlowBody(Duration),
     Gzip,
+    /// Charged, and answered with a redirect to this address.
+    Redirect(String),
+    /// A body whose length is not announced.
+    NoLength,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum InvalidFault {
     #[error(
         "'{0}' is not a fault: use delay=2s, stall, stall-before-charge, reset-before-charge, \
-         reset-after-charge, status=429, no-cost-header, cost-header=NAME, truncate, slow-body=2s or gzip"
+         reset-after-charge, status=429, no-cost-header, cost-header=NAME, truncate, slow-body=2s, gzip, \
+         redirect=URL or no-length"
     )]
     Unknown(String),
     #[error("'{0}' is not a wait such as 250ms, 2s or 1m, of an hour at most")]
@@ -165,6 +170,8 @@ fn effect(part: &str) -> Result<Effect, InvalidFault> {
         ("slow-body", "") => Effect::SlowBody(Duration::from_secs(2)),
         ("slow-body", text) => Effect::SlowBody(wait(text)?),
         ("gzip", "") => Effect::Gzip,
+        ("redirect", address) if !address.is_empty() => Effect::Redirect(address.to_owned()),
+        ("no-length", "") => Effect::NoLength,
         _ => return Err(InvalidFault::Unknown(part.to_owned())),
     })
 }

@@ -23,6 +23,8 @@ pub struct Options {
     pub job_duration: Duration,
     /// Whether bytes that leave storage cost PU.
     pub charge_egress: bool,
+    /// Whether an order's files are linked to by their addresses in storage, without a token before them.
+    pub bare_locations: bool,
     /// Whether JSON is compressed for those who accept it.
     pub gzip: bool,
 }
@@ -49,6 +51,7 @@ impl Default for Options {
             polls_until_done: 2,
             job_duration: Duration::from_mins(1),
             charge_egress: true,
+            bare_locations: false,
             gzip: false,
         }
     }

@@ -48,7 +48,9 @@ pub(super) fn respond(
     let mut response = Response::new(body(answer.content, effects));
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
-    if let Some(length) = length.filter(|_| answer.status != http::StatusCode::NO_CONTENT) {
+    let announces =
+        !effects.contains(&Effect::NoLength) && !matches!(answer.status.as_u16(), 204 | 304);
+    if let Some(length) = length.filter(|_| announces) {
         response.headers_mut().insert(CONTENT_LENGTH, length.into());
     }
     response
