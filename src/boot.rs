@@ -14,8 +14,8 @@ use tracing::info;
 use crate::admin::Admin;
 use crate::clock::Clock;
 use crate::front::{self, CutOff, Limits, Listener, TlsError, respond};
-use crate::guard::{Guard, Pacer, PlaceError, Places, Relay, Resends};
-use crate::identity::{SecretError, Tokens};
+use crate::guard::{Downloads, Guard, Pacer, PlaceError, Places, Relay, Resends};
+use crate::identity::{Seal, SecretError, Tokens};
 use crate::ledger::{Ledger, RequestId};
 use crate::policy::{Policy, Server, Tls};
 use crate::store::{OpenError, Sqlite};
@@ -102,6 +102,7 @@ pub async fn start(policy: Policy, clock: Arc<dyn Clock>) -> Result<Running, Boo
             policy.resend_window(),
         ),
         tokens: Tokens::new(places.secrets())?,
+        downloads: Downloads::new(Seal::new(places.secrets())?, &policy, &public_url),
         places,
         pacer: Pacer::new(&policy),
         relay: Relay::new(&policy, &public_url)?,

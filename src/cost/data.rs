@@ -28,9 +28,15 @@ pub fn activation(asset: &Asset, prices: &Prices, plan: &Plan) -> Result<Estimat
     Ok(estimate)
 }
 
-/// The bytes of one whole asset, and on km² plans its whole scene: a range or a look at the headers is
-/// charged as much.
+/// On km² plans one asset's whole scene: a range or a look at the headers is charged as much.
+///
+/// Its bytes are predicted where they are not counted; and where the scene is charged as soon as it is
+/// asked for, for then it is too late to find that there is no room for its bytes.
 pub fn download(asset: &Asset, prices: &Prices, plan: &Plan) -> Result<Estimate, Unbounded> {
+    let plan = &Plan {
+        meters_downloads: plan.meters_downloads && !plan.charges.contains(&Charged::Km2),
+        ..plan.clone()
+    };
     let mut assets = AssetCounts::default();
     assets.add_named(&asset.asset_type);
     let tools = Tools::default();
@@ -91,11 +97,14 @@ mod tests {
 
     #[test]
     fn a_download_costs_its_bytes_or_its_whole_scene() {
-        let (prices, pu) = (Prices::default(), Plan::default());
-        let km2 = Plan {
-            charges: vec![Charged::Km2],
+        let prices = Prices::default();
+        let charging = |charges: &[Charged], meters_downloads| Plan {
+            charges: charges.to_vec(),
+            meters_downloads,
             ..Plan::default()
         };
+        let pu = charging(&[Charged::Pu], false);
+        let km2 = charging(&[Charged::Km2], true);
         let image = asset("PSScene", "ortho_analytic_8b_sr");
         let metadata = asset("PSScene", "ortho_analytic_8b_xml");
         let estimate = download(&image, &prices, &pu).unwrap();
@@ -105,5 +114,14 @@ mod tests {
         assert_eq!(totals(download(&image, &prices, &km2)), "km2=700");
         assert_eq!(totals(download(&metadata, &prices, &km2)), "km2=0");
         assert!(download(&asset("Unheard", "visual"), &prices, &pu).is_err());
+        let metered = charging(&[Charged::Pu], true);
+        assert_eq!(totals(download(&image, &prices, &metered)), "");
+        assert_eq!(
+            totals(download(&asset("Unheard", "visual"), &prices, &metered)),
+            ""
+        );
+        let both = charging(&[Charged::Pu, Charged::Km2], true);
+        let estimate = download(&image, &prices, &both).unwrap();
+        assert_eq!(super::super::egress::reserved(&estimate).whole_floor(), 249);
     }
 }

@@ -8,6 +8,7 @@ pub mod aum;
 pub mod basemaps;
 mod batch;
 pub mod data;
+pub mod egress;
 mod estimate;
 pub mod imagery;
 pub mod jobs;

@@ -4,11 +4,13 @@
 //! It runs in a task of its own, so it ends well whether or not the client still waits.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
 use tracing::{error, info, warn};
 
 use super::answer::{Answer, Dialect, Notes, Reply};
+use super::deliver::Download;
 use super::pipeline::Guard;
 use super::places::Place;
 use super::predict::Predicted;
@@ -19,6 +21,7 @@ use crate::clock::Stopwatch;
 use crate::identity::{self, Presented};
 use crate::ledger::{ChargeSource, NewReservation, Outcome, RequestId, Reservation, Standing};
 use crate::planet::{Route, answer};
+use crate::policy::Caller;
 use crate::telemetry::Decision;
 use crate::units::{Amounts, Pu};
 use crate::upstream::{Body, SendError, SendLimits, counted};
@@ -35,38 +38,55 @@ pub(super) struct Exchange {
     pub(super) holding: Option<NewReservation>,
     pub(super) predicted: Predicted,
     pub(super) turn: Option<Turn>,
+    /// Where the bytes of the answer are metered.
+    pub(super) download: Option<Download>,
     pub(super) reservation: Option<Reservation>,
     pub(super) standings: Vec<Standing>,
     pub(super) team: Arc<str>,
+    pub(super) caller: Caller,
     pub(super) request_id: RequestId,
     pub(super) dialect: Dialect,
     pub(super) own_time: Stopwatch,
+    /// For upstream and storage.
+    pub(super) waited: Duration,
 }
 
 impl Exchange {
     pub(super) async fn run(mut self) -> Result<Answer, Refusal> {
+        self.look_ahead().await?;
+        self.hold().await?;
+        Ok(self.send().await)
+    }
+
+    pub(super) async fn hold(&mut self) -> Result<(), Refusal> {
         if let Some(holding) = self.holding.take() {
             let (reservation, standings) = self.guard.reserve(&holding, &self.predicted).await?;
             (self.reservation, self.standings) = (Some(reservation), standings);
         }
-        Ok(self.send().await)
+        Ok(())
     }
 
     async fn send(mut self) -> Answer {
-        let (guard, own_time) = (Arc::clone(&self.guard), self.own_time);
+        let guard = Arc::clone(&self.guard);
         guard
             .metrics
             .count_predicted(self.route.api, &self.team, &self.predicted.totals);
         let limits = SendLimits::answer_within(guard.policy.server().limits.upstream_timeout);
         let upstream_time = Stopwatch::start();
         let sent = self.forward(limits).await;
-        let waited = upstream_time.elapsed();
+        self.waited = upstream_time.elapsed();
         if let Ok(response) = &sent {
             guard
                 .metrics
-                .count_answer(self.route.api, response.status(), waited);
+                .count_answer(self.route.api, response.status(), self.waited);
         }
         let outcome = self.outcome(&sent);
+        let sent = match (self.download.take(), sent) {
+            (Some(download), Ok(bought)) if self.leads_to_bytes(&bought) => {
+                return self.deliver(&download, bought, outcome).await;
+            }
+            (_, sent) => sent,
+        };
         let (turn, ending) = (self.turn.take(), ending(&outcome, &sent));
         let charge = charged(&outcome);
         self.book(outcome).await;
@@ -74,9 +94,6 @@ impl Exchange {
             Ok(response) => self.pass_on(response, charge),
             Err(cause) => self.lost(&cause),
         };
-        guard
-            .metrics
-            .observe_overhead(own_time.elapsed().saturating_sub(waited));
         match turn {
             Some(turn) => turn.end(ending, answer).await,
             None => answer,
@@ -121,7 +138,7 @@ impl Exchange {
     }
 
     /// Ends the reservation. Should the books not take it, the amount stays held, and so counts.
-    async fn book(&mut self, outcome: Outcome) {
+    pub(super) async fn book(&mut self, outcome: Outcome) {
         let Some(reservation) = self.reservation.take() else {
             return;
         };
@@ -146,17 +163,21 @@ impl Exchange {
         self.guard.metrics.observe_commit(commit.elapsed());
     }
 
-    fn pass_on(self, response: Response<Body>, charge: Option<Amounts>) -> Answer {
+    pub(super) fn pass_on(self, response: Response<Body>, charge: Option<Amounts>) -> Answer {
         let (guard, api, team) = (
             Arc::clone(&self.guard),
             self.route.api,
             Arc::clone(&self.team),
         );
         let status = response.status();
-        let relayed =
-            guard
-                .relay
-                .pass_on(response, self.route.operation, &self.place, &self.presented);
+        let sealing = guard.downloads.sealing(&self.place, &self.caller.key, api);
+        let relayed = guard.relay.pass_on(
+            response,
+            self.route.operation,
+            &self.place,
+            &self.presented,
+            sealing,
+        );
         let response = match relayed {
             Ok(response) => response,
             Err(refusal) => {
@@ -207,7 +228,9 @@ impl Exchange {
         self.answer(Reply::Refused(refusal, dialect), None)
     }
 
-    fn answer(self, reply: Reply, charge: Option<Amounts>) -> Answer {
+    pub(super) fn answer(self, reply: Reply, charge: Option<Amounts>) -> Answer {
+        let overhead = self.own_time.elapsed().saturating_sub(self.waited);
+        self.guard.metrics.observe_overhead(overhead);
         let notes = Notes {
             request: self.request_id,
             estimate: Some(self.predicted.totals),

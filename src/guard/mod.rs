@@ -4,7 +4,10 @@
 
 mod advise;
 mod answer;
+mod deliver;
+mod downloads;
 mod exchange;
+mod meter;
 mod pace;
 mod pipeline;
 mod places;
@@ -14,6 +17,7 @@ mod rehearse;
 mod relay;
 mod repeat;
 mod resent;
+mod room;
 mod service;
 mod settle;
 mod token;
@@ -21,6 +25,7 @@ mod weigh;
 mod wishes;
 
 pub use answer::{Answer, Dialect, Notes, Reply, RetryUnit};
+pub use downloads::Downloads;
 pub use pace::Pacer;
 pub use pipeline::Guard;
 pub use places::{PlaceError, Places};

@@ -4,6 +4,7 @@
 //! of its own ([`Exchange`]), so a client that hangs up leaves the books whole.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -12,9 +13,10 @@ use http::{Method, Request};
 use tracing::{error, info};
 
 use super::answer::{Answer, Dialect, Notes, Reply, RetryUnit};
+use super::downloads::{Downloads, Page, Unsealed};
 use super::exchange::Exchange;
 use super::pace::{Pacer, retry_unit};
-use super::places::Places;
+use super::places::{Place, Places};
 use super::predict::Predicted;
 use super::refusal::{Problem, Refusal};
 use super::rehearse::Report;
@@ -32,12 +34,13 @@ use crate::ledger::{
 use crate::planet::{Api, Asked, Operation, Route, Target, classify};
 use crate::policy::{Caller, Policy, Unclassified};
 use crate::telemetry::{Decision, Metrics};
-use crate::upstream::{Body, Exchanges, Pool, admit, collect_request, full};
+use crate::upstream::{Body, Exchanges, Pool, admit, collect_request, empty, full};
 
 /// Everything that a request needs on its way.
 pub struct Guard {
     pub policy: Arc<Policy>,
     pub places: Places,
+    pub downloads: Downloads,
     pub relay: Relay,
     pub tokens: Tokens,
     pub pacer: Pacer,
@@ -97,6 +100,9 @@ impl Guard {
             .map_or("/", |whole| whole.as_str())
             .to_owned();
         let target = Target::parse(&origin_form)?;
+        if let Some(page) = Page::at(target.path()) {
+            return self.follow(page, &head, &target, case).await;
+        }
         if let Some(service) = Service::at(&head.method, target.path()) {
             return self.serve(service, &head, body, &target, case).await;
         }
@@ -108,8 +114,10 @@ impl Guard {
         if place.issues_tokens(&route) {
             return Ok(self.exchange_token(&head, body, case, now).await);
         }
-        let presented = Presented::find(&head.headers, target.query().raw())?;
-        let caller = self.tokens.recognise(&self.policy, &presented, now)?;
+        let unsealed = self.downloads.unseal(place, &route, target.query(), now)?;
+        let ticket = unsealed.as_ref().map(|unsealed| &unsealed.ticket);
+        let query = unsealed.as_ref().map_or(target.query(), Unsealed::query);
+        let (presented, caller) = self.caller(&head.headers, target.query(), ticket, now)?;
         case.team = Some(Arc::clone(&caller.team));
         case.wishes = Wishes::read(&head.headers)?;
         permit(&self.policy, &caller, &route, &head.method, path)?;
@@ -119,7 +127,7 @@ impl Guard {
             method: &head.method,
             route: &route,
             path,
-            query: target.query(),
+            query,
             headers: &head.headers,
             body: &text,
             deployment: place.upstream.deployment(),
@@ -136,24 +144,44 @@ impl Guard {
             Passage::Answered(answer) => return Ok(*answer),
         };
         let exchange = Exchange {
+            download: self.downloads.download(&route, &head, &case.wishes),
+            request: place.address(head, path, query, route.operation, body)?,
+            ..self.exchange(case, place, route, weighed, (presented, caller), turn)
+        };
+        let answer = self.exchanges.detach(exchange.run()).await?;
+        Ok(answer.hand_on(&case.wishes))
+    }
+
+    /// An exchange that has not begun, with nothing to send yet.
+    pub(super) fn exchange(
+        self: &Arc<Self>,
+        case: &Case,
+        place: &Arc<Place>,
+        route: Route,
+        weighed: Weighed,
+        (presented, caller): (Presented, Caller),
+        turn: Option<Turn>,
+    ) -> Exchange {
+        Exchange {
             guard: Arc::clone(self),
             place: Arc::clone(place),
-            request: place.address(head, path, target.query(), route.operation, body)?,
+            request: Request::new(empty()),
             presented,
             terms: weighed.terms(route.operation),
             route,
             holding: holding(case, &caller, &weighed, turn.as_ref()),
             predicted: weighed.predicted,
             turn,
+            download: None,
             reservation: None,
             standings: Vec::new(),
-            team: caller.team,
+            team: Arc::clone(&caller.team),
+            caller,
             request_id: case.request,
             dialect: case.dialect,
             own_time: case.own_time,
-        };
-        let answer = self.exchanges.detach(exchange.run()).await?;
-        Ok(answer.hand_on(&case.wishes))
+            waited: Duration::ZERO,
+        }
     }
 
     /// The body twice where it must be understood, as bytes and as what goes on; else it streams unread.

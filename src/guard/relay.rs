@@ -21,7 +21,9 @@ use super::refusal::{Problem, Refusal};
 use crate::identity::Presented;
 use crate::planet::Operation;
 use crate::policy::{Policy, Upstream};
-use crate::upstream::{Body, BodyError, Form, LinkError, Linked, Links, Rewrite, Rewriter, coding};
+use crate::upstream::{
+    Body, BodyError, Form, LinkError, Linked, Links, Rewrite, Rewriter, Sealing, coding,
+};
 
 /// Headers in which upstream speaks of the organisation's whole account: ours stand for the caller.
 const ORGANISATIONS: [&str; 4] = [
@@ -66,6 +68,13 @@ impl Relay {
         })
     }
 
+    /// Whether a location in an answer of this upstream leads to a mount of the guard's.
+    pub(super) fn leads_back(&self, location: &str, place: &Place) -> bool {
+        self.links
+            .in_answer_of(place.upstream.name(), None)
+            .leads_back(location)
+    }
+
     /// The answer as the caller gets it.
     pub(super) fn pass_on(
         &self,
@@ -73,10 +82,12 @@ impl Relay {
         operation: Operation,
         place: &Place,
         presented: &Presented,
+        sealing: Option<Sealing>,
     ) -> Result<Response<Body>, Refusal> {
         let rewrite = self
             .links
-            .in_answer_of(place.upstream.name(), place.hidden_key(presented));
+            .in_answer_of(place.upstream.name(), place.hidden_key(presented))
+            .sealing(sealing);
         let headers = response.headers_mut();
         drop_the_organisations(headers);
         for name in [LOCATION, LINK] {

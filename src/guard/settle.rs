@@ -47,15 +47,11 @@ impl Terms {
     }
 
     /// Success, or the redirect that leads to what was bought.
-    fn was_bought(&self, status: StatusCode) -> bool {
-        let leads_to_a_download = matches!(
-            self.operation,
-            Operation::DownloadAsset | Operation::DownloadOrder | Operation::DownloadQuad
-        );
-        status.is_success() || (leads_to_a_download && status.is_redirection())
+    pub(super) fn was_bought(&self, status: StatusCode) -> bool {
+        status.is_success() || (self.operation.is_download() && status.is_redirection())
     }
 
-    fn as_predicted(&self) -> Outcome {
+    pub(super) fn as_predicted(&self) -> Outcome {
         let amounts = self.settles_at.clone();
         Outcome::Settled(Charge {
             amounts,

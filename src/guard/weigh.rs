@@ -27,7 +27,12 @@ pub(super) fn weigh(
     asked: &Asked<'_>,
     now: UtcTime,
 ) -> Result<Weighed, Refusal> {
-    let predicted = predict(policy, asked, now)?;
+    let mut predicted = predict(policy, asked, now)?;
+    if policy.meters_egress() && asked.route.operation.is_download() {
+        let (prices, plan) = (policy.prices(), policy.plan());
+        let notice = cost::egress::notice(&predicted.estimate, prices, plan);
+        predicted.estimate.lines.extend(notice);
+    }
     let call = Call {
         api: asked.route.api,
         products: &predicted.reading.products,

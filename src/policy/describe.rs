@@ -363,6 +363,7 @@ fn write_rules(out: &mut String, policy: &Policy) -> fmt::Result {
     };
     write_bounds(out, policy)?;
     writeln!(out, "\nrules")?;
+    write_downloads(out, policy)?;
     writeln!(out, "  a call that no rule knows {unclassified}")?;
     writeln!(out, "  a call whose cost cannot be bounded {unpredictable}")?;
     let window = policy.resend_window();
@@ -370,6 +371,27 @@ fn write_rules(out: &mut String, policy: &Policy) -> fmt::Result {
         out,
         "  a create that is sent again within {window:?}, unanswered, is not forwarded twice"
     )
+}
+
+fn write_downloads(out: &mut String, policy: &Policy) -> fmt::Result {
+    if !policy.meters_egress() {
+        return writeln!(
+            out,
+            "  downloads are not followed: their bytes are predicted with what orders them"
+        );
+    }
+    writeln!(
+        out,
+        "  downloads are charged by the byte, and followed to the hosts of their upstream alone"
+    )?;
+    for upstream in policy.upstreams() {
+        let hosts = upstream.download_hosts().iter();
+        let hosts: Vec<String> = hosts.map(url::Origin::ascii_serialization).collect();
+        if !hosts.is_empty() {
+            writeln!(out, "    {}: {}", upstream.name(), hosts.join(", "))?;
+        }
+    }
+    Ok(())
 }
 
 fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
@@ -431,6 +453,8 @@ mod tests {
                 beyond  nothing happens
 
         rules
+          downloads are charged by the byte, and followed to the hosts of their upstream alone
+            planet: https://storage.googleapis.com
           a call that no rule knows is refused
           a call whose cost cannot be bounded is refused
           a create that is sent again within 900s, unanswered, is not forwarded twice

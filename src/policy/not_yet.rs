@@ -23,9 +23,7 @@ const NOT_YET: &[(&str, Value)] = &[
     ("server.tls.client_ca", Value::Any),
     ("store.url", Value::StartsWith("postgres:")),
     ("store.url", Value::StartsWith("postgresql:")),
-    ("upstreams.*.download_hosts", Value::Any),
     ("budgets.*.on_breach", Value::Word("hold")),
-    ("policy.meter_egress", Value::True),
     ("policy.live_estimates", Value::True),
     ("policy.max_backfill", Value::Any),
     ("policy.safety_margin", Value::Any),
@@ -108,11 +106,6 @@ mod tests {
                 "server.tls.client_ca is",
             ),
             (
-                "[upstreams.tiles]\ndownload_hosts = []",
-                "[]",
-                "upstreams.download_hosts is",
-            ),
-            (
                 "[policy]\nmax_backfill = \"90d\"",
                 "\"90d\"",
                 "policy.max_backfill is",
@@ -140,11 +133,6 @@ mod tests {
                 "budgets.on_breach = \"hold\" is not supported yet",
             ),
             (
-                "[policy]\nmeter_egress = true",
-                "true",
-                "meter_egress = true is",
-            ),
-            (
                 "[policy]\nlive_estimates = true",
                 "true",
                 "live_estimates = true is",
@@ -154,6 +142,6 @@ mod tests {
 
     #[test]
     fn what_is_switched_off_is_no_contradiction() {
-        assert!(read("[policy]\nmeter_egress = false\nlive_estimates = false").is_ok());
+        assert!(read("[policy]\nlive_estimates = false").is_ok());
     }
 }

@@ -36,7 +36,7 @@ impl TryFrom<RawPolicy> for Policy {
             server,
             store,
             upstreams,
-            plan,
+            mut plan,
             teams,
             identity,
             budgets,
@@ -47,13 +47,14 @@ impl TryFrom<RawPolicy> for Policy {
                     unclassified,
                     unpredictable,
                     resend_window,
-                    meter_egress: _,
+                    meter_egress,
                     live_estimates: _,
                 },
             prices,
             tests,
         } = raw;
         charges_something(&plan)?;
+        plan.meters_downloads = meter_egress.unwrap_or(true);
         let people = people::people(teams, &identity)?;
         let budgets = budget_rules::budgets(budgets, &people, &plan)?;
         let paces = paces::paces(paces, &people)?;
@@ -61,7 +62,7 @@ impl TryFrom<RawPolicy> for Policy {
         Ok(Self {
             server: server::server(server)?,
             store: server::store(store)?,
-            upstreams: upstreams::upstreams(upstreams)?,
+            upstreams: upstreams::upstreams(upstreams, plan.meters_downloads)?,
             plan,
             prices,
             expectations: expectation::expectations(tests, &people, has_budget)?,
@@ -122,7 +123,7 @@ mod tests {
             "conf/p.toml:4:1: unknown key 'credentials'\n  \
              |\n4 | credentials = \"x\"\n  | ^^^^^^^^^^^\n  \
              = did you mean `credential`? keys here are \
-             url, mount, kind, credential, also_known_as, deployment"
+             url, mount, kind, credential, also_known_as, download_hosts, deployment"
         );
     }
 

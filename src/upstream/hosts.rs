@@ -18,6 +18,9 @@ use super::pool::{Pool, SendError, SendLimits};
 /// A download that leads on further than this leads in circles.
 const MOST_REDIRECTS: usize = 5;
 
+/// Of a host's name in a sentence; no real one is longer.
+const LONGEST_SHOWN: usize = 253;
+
 /// What storage may see of a request. Nothing in it says who is calling.
 const SHOWN: [HeaderName; 9] = [
     ACCEPT,
@@ -78,6 +81,11 @@ impl Onward {
             method: method.clone(),
             headers: shown,
         }
+    }
+
+    /// Whether its answer has a body.
+    pub fn brings_bytes(&self) -> bool {
+        self.method != Method::HEAD
     }
 
     fn to(&self, address: Uri) -> Request<Body> {
@@ -151,8 +159,9 @@ impl Hosts {
         if is_listed && !authority.as_str().contains('@') {
             return Ok(());
         }
+        let shown: String = name.chars().take(LONGEST_SHOWN).collect();
         Err(FollowError::Foreign {
-            host: format!("{scheme}://{name}:{port}"),
+            host: format!("{scheme}://{shown}:{port}"),
         })
     }
 }

@@ -58,10 +58,23 @@ impl World {
         Self::start_changed(policy, |base| base.replace("[server]\n", &tls)).await
     }
 
+    /// The same, with a simulator that behaves as it is told.
+    pub(crate) async fn start_before(options: Options, policy: &str) -> Self {
+        Self::start_with(options, policy, |base| base).await
+    }
+
     /// The same, with a base policy that was changed.
     pub(crate) async fn start_changed(policy: &str, change: impl FnOnce(String) -> String) -> Self {
+        Self::start_with(Options::default(), policy, change).await
+    }
+
+    async fn start_with(
+        options: Options,
+        policy: &str,
+        change: impl FnOnce(String) -> String,
+    ) -> Self {
         let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
-        let simulator = Simulator::start(any_port, Options::default(), Arc::new(SystemClock))
+        let simulator = Simulator::start(any_port, options, Arc::new(SystemClock))
             .await
             .expect("the simulator starts");
         let folder = tempfile::tempdir().expect("a folder");
@@ -224,8 +237,10 @@ pub(crate) async fn try_call(
     })
 }
 
-/// One upstream for each host of Planet's, all of them the simulator, and one team.
+/// One upstream for each host of Planet's, all of them the simulator, and one team. Storage is the
+/// simulator too, by another name.
 fn base_policy(upstream: &str, folder: &std::path::Path) -> String {
+    let storage = upstream.replace("127.0.0.1", "localhost");
     let hash = quota_guard::identity::hash(KEY);
     format!(
         r#"
@@ -239,6 +254,7 @@ url = "sqlite:{store}"
 [upstreams.planet]
 url = "{upstream}"
 mount = "/"
+download_hosts = ["{storage}"]
 credential = {{ api_key = {{ env = "TEST_PLANET_KEY" }} }}
 [upstreams.tiles]
 url = "{upstream}"

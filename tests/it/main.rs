@@ -5,6 +5,7 @@ mod bad_input;
 mod callers;
 mod caps;
 mod config;
+mod downloads;
 mod harness;
 mod login;
 mod operators;

@@ -94,6 +94,24 @@ impl Rewrite {
         Self { sealing, ..self }
     }
 
+    /// Whether who follows a `Location` comes back to the guard.
+    pub fn leads_back(&self, location: &str) -> bool {
+        let is_known = |url: &str| {
+            self.links
+                .place_of(url.as_bytes(), &self.upstream)
+                .is_some()
+        };
+        if location.starts_with("//") {
+            return is_known(&format!("https:{location}"));
+        }
+        let is_relative = !location
+            .split(['/', '?', '#'])
+            .next()
+            .unwrap_or_default()
+            .contains(':');
+        is_relative || is_known(location)
+    }
+
     /// A `Location`, absolute or relative to its host; `None` when it stays as it is.
     pub fn location(&self, value: &str) -> Option<String> {
         let mut out = Vec::with_capacity(value.len());
