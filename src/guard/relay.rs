@@ -10,7 +10,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use flate2::write::{GzDecoder, ZlibDecoder};
 use http::header::{
-    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LINK, LOCATION,
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_TYPE, ETAG, HeaderName,
+    HeaderValue, LINK, LOCATION,
 };
 use http::{HeaderMap, Response};
 use http_body::{Body as HttpBody, Frame};
@@ -90,7 +91,7 @@ impl Relay {
             .sealing(sealing);
         let headers = response.headers_mut();
         drop_the_organisations(headers);
-        for name in [LOCATION, LINK] {
+        for name in [LOCATION, CONTENT_LOCATION, LINK] {
             rewrite_header(headers, &name, &rewrite);
         }
         let form = content_type(headers).and_then(Form::of);

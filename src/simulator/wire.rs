@@ -37,6 +37,11 @@ pub(super) fn respond(
     effects: &[Effect],
 ) -> Response<WireBody> {
     state_cost(&mut answer, cost_header, effects);
+    for effect in effects {
+        if let Effect::MediaType(name) = effect {
+            answer = answer.with(CONTENT_TYPE, name);
+        }
+    }
     if effects.contains(&Effect::Gzip) {
         compress(&mut answer);
     }

@@ -7,6 +7,7 @@ mod caps;
 mod config;
 mod downloads;
 mod harness;
+mod links;
 mod login;
 mod operators;
 mod paces;

@@ -295,6 +295,39 @@ fn an_address_in_storage_is_exchanged_whole_and_keeps_its_name() {
 }
 
 #[test]
+fn text_of_an_element_may_stand_on_lines_of_its_own_or_in_a_section() {
+    for (text, expected) in [
+        (
+            "<U>\n  https://api.planet.com/u?api_key=P\n</U>",
+            "<U>\n  http://guard:8080/u\n</U>",
+        ),
+        (
+            "<U><![CDATA[https://api.planet.com/u]]></U>",
+            "<U><![CDATA[http://guard:8080/u]]></U>",
+        ),
+        (
+            "<href><![CDATA[ https://tiles2.planet.com/{z} ]]></href>",
+            "<href><![CDATA[ http://guard:8080/tiles/{z} ]]></href>",
+        ),
+        ("<U>\n  see https://api.planet.com/u\n</U>", ""),
+        ("<U>\n\n", ""),
+    ] {
+        let rewrite = links().in_answer_of("tiles", Some(HiddenKey::new(None, None)));
+        let expected = if expected.is_empty() { text } else { expected };
+        assert_eq!(body(&rewrite, Form::Xml, text), expected);
+    }
+}
+
+#[test]
+fn planets_key_stays_out_of_any_text() {
+    let hidden = HiddenKey::new(Some("PLAK1"), Some("mine"));
+    let rewrite = links().in_answer_of("planet", Some(hidden));
+    let text = "id,link\n1,\"https://api.planet.com/q?api_key=PLAK1&a=1\"\n2,see PLAK1 \"https\n";
+    let expected = "id,link\n1,\"http://guard:8080/q?api_key=mine&a=1\"\n2,see mine \"https\n";
+    assert_eq!(body(&rewrite, Form::Text, text), expected);
+}
+
+#[test]
 fn no_more_than_one_link_is_held_back() {
     let mut rewriter = rewrite().streaming(Form::Json);
     let mut out = Vec::new();
@@ -331,8 +364,8 @@ fn document() -> impl Strategy<Value = Value> {
     })
 }
 
-fn in_chunks(rewrite: Rewrite, text: &[u8], sizes: &[usize]) -> Vec<u8> {
-    let mut rewriter = rewrite.streaming(Form::Json);
+fn in_chunks(rewrite: Rewrite, form: Form, text: &[u8], sizes: &[usize]) -> Vec<u8> {
+    let mut rewriter = rewrite.streaming(form);
     let mut out = Vec::new();
     let mut rest = text;
     for size in sizes.iter().cycle() {
@@ -386,15 +419,36 @@ proptest! {
         let hiding = links().in_answer_of("planet", hidden);
         for rewrite in [rewrite(), hiding, sealing()] {
             let whole = rewrite.body(Form::Json, &text);
-            prop_assert_eq!(in_chunks(rewrite, &text, &sizes), whole);
+            prop_assert_eq!(in_chunks(rewrite, Form::Json, &text, &sizes), whole);
         }
     }
 
     #[test]
     fn bytes_that_are_no_json_come_through_in_chunks_as_whole(
-        text in prop::collection::vec(prop::sample::select(&b"\"\\htps:/ ,x>"[..]), 0..80),
+        text in prop::collection::vec(prop::sample::select(&b"\"\\htps:/ ,x>[]<\n"[..]), 0..80),
         sizes in prop::collection::vec(1_usize..9, 1..6),
     ) {
-        prop_assert_eq!(in_chunks(rewrite(), &text, &sizes), text);
+        for form in [Form::Json, Form::Xml, Form::Text] {
+            prop_assert_eq!(&in_chunks(rewrite(), form, &text, &sizes), &text);
+        }
+    }
+
+    #[test]
+    fn documents_of_every_form_read_the_same_in_chunks(
+        parts in prop::collection::vec(prop::sample::select(&[
+            "https://api.planet.com/a?api_key=PLAK1&amp;b=1", "https://storage.googleapis.com/b/c?s=1",
+            "\"", "'", ">", "<U>", " \n ", "<![CDATA[", "]]>", "x", "http", "PLAK1",
+        ][..]), 0..12),
+        sizes in prop::collection::vec(1_usize..9, 1..6),
+    ) {
+        let text = parts.concat().into_bytes();
+        for form in [Form::Json, Form::Xml, Form::Text] {
+            let hidden = Some(HiddenKey::new(Some("PLAK1"), None));
+            let hiding = links().in_answer_of("planet", hidden);
+            for rewrite in [sealing(), hiding] {
+                let whole = rewrite.body(form, &text);
+                prop_assert_eq!(in_chunks(rewrite, form, &text, &sizes), whole);
+            }
+        }
     }
 }
