@@ -23,7 +23,7 @@ use crate::ledger::{Charge, ChargeSource, NewReservation, Outcome, RequestId, St
 use crate::policy::{Call, Claim, Unpredictable};
 use crate::telemetry::Decision;
 use crate::units::{Amount, Amounts, ByteCount, Unit};
-use crate::upstream::{Body, FollowError, Onward, SendLimits, redirect};
+use crate::upstream::{Body, FollowError, Onward, SendLimits, on_the_way, redirect};
 
 /// What the bytes of a request need on their way.
 pub(super) struct Download {
@@ -124,6 +124,7 @@ impl Exchange {
             team: Arc::clone(&self.team),
             purses: first.into_iter().chain(more).collect(),
             length,
+            on_the_way: on_the_way(response.version()),
         };
         self.predicted = self.with_bytes(length);
         self.pass_on(response.map(|body| meter.watch(body)), None)

@@ -244,3 +244,98 @@ fn nowhere() -> Refusal {
         "Nothing is downloaded from here; check that the link was copied whole.",
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guard::places::Places;
+    use crate::identity::Secret;
+
+    const NOON: &str = "2026-11-22T12:00:00Z";
+
+    fn policy(more: &str) -> Policy {
+        let text = format!("[upstreams.planet]\nurl = \"https://a\"\nmount = \"/\"\n{more}");
+        Policy::parse(&text, "p.toml").unwrap()
+    }
+
+    fn downloads(policy: &Policy) -> Downloads {
+        let secret = Secret::from_text("upstream").unwrap();
+        let seal = Seal::new([secret].iter()).unwrap();
+        Downloads::new(seal, policy, "http://guard/")
+    }
+
+    fn words(ends: Option<&str>) -> String {
+        let ticket = Ticket {
+            ends: ends.map(|ends| ends.parse().unwrap()),
+            holder: "ag-1".into(),
+            api: Api::Data,
+            goal: "e30.e30.c2ln".into(),
+        };
+        let seal = downloads(&policy("")).seal;
+        ticket.seal(&seal, Goal::Token, "planet").unwrap()
+    }
+
+    /// What upstream is asked when `query` comes to `path`.
+    fn unsealed(policy: &Policy, path: &str, query: &str) -> Result<Option<String>, Refusal> {
+        let places = Places::open(policy).unwrap();
+        let place = places.named("planet").unwrap();
+        let route = classify(UpstreamKind::Planet, &Method::GET, path);
+        let query = Query::new(Some(query));
+        let unsealed = downloads(policy).unseal(place, &route, query, NOON.parse().unwrap());
+        unsealed.map(|unsealed| unsealed.map(|unsealed| unsealed.query))
+    }
+
+    #[test]
+    fn a_ticket_gives_way_to_the_token_behind_it_and_the_rest_of_the_query_stays() {
+        let metering = policy("");
+        let words = words(Some("2026-11-22T12:00:01Z"));
+        let query = format!("a=%7e&token={words}&api_key=K");
+        for path in [
+            "/data/v1/download",
+            "/compute/ops/download/",
+            "/orders/v2/download",
+        ] {
+            let opened = unsealed(&metering, path, &query).unwrap();
+            assert_eq!(
+                opened.as_deref(),
+                Some("token=e30.e30.c2ln&a=%7e&api_key=K"),
+                "{path}"
+            );
+        }
+        let planets_own = unsealed(&metering, "/data/v1/download", "token=a.b.c");
+        assert_eq!(planets_own.unwrap(), None);
+        let elsewhere = unsealed(&metering, "/data/v1/searches", &query);
+        assert_eq!(elsewhere.unwrap(), None);
+    }
+
+    #[test]
+    fn a_ticket_ends_with_its_link_and_with_metering() {
+        let refused = |policy: &Policy, words: &str| {
+            let query = format!("token={words}");
+            let refusal = unsealed(policy, "/data/v1/download", &query).unwrap_err();
+            assert_eq!(refusal.problem, Problem::LinkEnded);
+            refusal.detail
+        };
+        let ended = refused(&policy(""), &words(Some(NOON)));
+        assert!(ended.contains("ended at 2026-11-22T12:00:00Z"), "{ended}");
+        let off = policy("[policy]\nmeter_egress = false");
+        assert!(refused(&off, &words(None)).contains("is not this guard's"));
+    }
+
+    #[test]
+    fn a_page_names_its_upstream_and_its_ticket() {
+        let page = |path| Page::at(path).map(|page| (page.upstream, page.words));
+        let both = Some(("planet", "qgd_x"));
+        assert_eq!(page("/quota-guard/v1/downloads/planet/qgd_x"), both);
+        assert_eq!(page("/quota-guard/v1/downloads/planet/qgd_x/a.tif"), both);
+        for other in [
+            "/quota-guard/v1/downloads",
+            "/quota-guard/v1/downloads/planet",
+            "/quota-guard/v1/downloads/planet/",
+            "/quota-guard/v1/downloads/planet//a.tif",
+            "/downloads/planet/qgd_x",
+        ] {
+            assert_eq!(page(other), None, "{other}");
+        }
+    }
+}

@@ -11,10 +11,6 @@ use crate::planet::Api;
 use crate::units::{Amount, Amounts, ByteCount, Unit};
 use crate::upstream::{Body, Passed, counted};
 
-/// When a transfer breaks off, more has left storage than has come: up to what the sockets on the way hold.
-/// Windows seldom grow beyond this (Linux: 6 MiB).
-const ON_THE_WAY: u64 = 8 << 20;
-
 /// Counts the bytes of one body and settles what they cost: on those that storage handed over, which is
 /// what has left Planet, whether or not the client has taken them.
 pub(super) struct Meter {
@@ -25,6 +21,8 @@ pub(super) struct Meter {
     pub(super) purses: Vec<Purse>,
     /// What storage announced.
     pub(super) length: Option<ByteCount>,
+    /// What may have left storage and not have come, should the transfer break off.
+    pub(super) on_the_way: ByteCount,
 }
 
 /// A reservation that waits for the number of bytes.
@@ -51,7 +49,7 @@ impl Meter {
 
     async fn settle(self, passed: Passed) {
         let policy = &self.guard.policy;
-        let bytes = left_storage(passed, self.length);
+        let bytes = left_storage(passed, self.on_the_way, self.length);
         let mut cost = egress::passing(bytes, policy.prices(), policy.plan());
         let mut purses = self.purses.into_iter().peekable();
         while let Some(purse) = purses.next() {
@@ -88,11 +86,11 @@ impl Purse {
 }
 
 /// The bytes to charge: those that came; of a transfer that broke off, those on the way too.
-fn left_storage(passed: Passed, announced: Option<ByteCount>) -> ByteCount {
+fn left_storage(passed: Passed, on_the_way: ByteCount, announced: Option<ByteCount>) -> ByteCount {
     if passed.whole {
         return passed.bytes;
     }
-    let with_those = ByteCount(passed.bytes.0.saturating_add(ON_THE_WAY));
+    let with_those = ByteCount(passed.bytes.0.saturating_add(on_the_way.0));
     announced.map_or(with_those, |announced| with_those.min(announced))
 }
 
@@ -104,13 +102,14 @@ mod tests {
     fn what_was_on_the_way_when_a_transfer_broke_off_is_charged_too() {
         let charged = |bytes, whole, announced: Option<u64>| {
             let bytes = ByteCount(bytes);
-            left_storage(Passed { bytes, whole }, announced.map(ByteCount)).0
+            let announced = announced.map(ByteCount);
+            left_storage(Passed { bytes, whole }, ByteCount(50), announced).0
         };
         assert_eq!(charged(100, true, Some(100)), 100);
         assert_eq!(charged(0, true, Some(0)), 0);
-        assert_eq!(charged(100, false, Some(1 << 30)), 100 + ON_THE_WAY);
-        assert_eq!(charged(100, false, Some(200)), 200);
-        assert_eq!(charged(0, false, None), ON_THE_WAY);
+        assert_eq!(charged(100, false, Some(1 << 30)), 150);
+        assert_eq!(charged(100, false, Some(120)), 120);
+        assert_eq!(charged(0, false, None), 50);
         assert_eq!(charged(u64::MAX, false, None), u64::MAX);
     }
 }

@@ -143,3 +143,65 @@ pub(super) fn not_followed(cause: &FollowError, predicted: &Predicted) -> Refusa
     }
     refusal
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cost::Estimate;
+    use crate::planet::{Ask, Reading};
+
+    fn predicted(settles_at: Amounts) -> Predicted {
+        Predicted {
+            reading: Reading {
+                ask: Ask::Nothing,
+                products: Vec::new(),
+            },
+            estimate: Estimate::default(),
+            totals: settles_at.clone(),
+            settles_at,
+            bounded: true,
+        }
+    }
+
+    fn unreachable() -> FollowError {
+        FollowError::Send(SendError::NeverLeft {
+            host: "storage.example".into(),
+            cause: "refused".into(),
+        })
+    }
+
+    #[test]
+    fn what_costs_when_it_is_asked_for_is_not_asked_for_again_by_an_sdk() {
+        let free = not_followed(&unreachable(), &predicted(Amounts::default()));
+        assert_eq!(free.status, StatusCode::BAD_GATEWAY);
+        assert!(
+            free.detail.contains("nothing was charged"),
+            "{}",
+            free.detail
+        );
+        let quad = Amounts::of(Unit::Pu, LEAST);
+        let charged = not_followed(&unreachable(), &predicted(quad));
+        assert_eq!(charged.status, StatusCode::GATEWAY_TIMEOUT);
+        assert!(
+            charged.detail.contains("has charged the request"),
+            "{}",
+            charged.detail
+        );
+    }
+
+    #[test]
+    fn a_host_that_is_not_listed_is_named_and_whom_to_ask() {
+        let foreign = FollowError::Foreign {
+            host: "https://cdn.example:443".into(),
+        };
+        let refusal = not_followed(&foreign, &predicted(Amounts::default()));
+        assert_eq!(refusal.problem, Problem::NotFollowed);
+        for part in [
+            "https://cdn.example:443",
+            "platform admin",
+            "download_hosts",
+        ] {
+            assert!(refusal.detail.contains(part), "{}", refusal.detail);
+        }
+    }
+}

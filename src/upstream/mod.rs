@@ -28,6 +28,6 @@ pub use headers::Arrival;
 pub use hosts::{FollowError, Hosts, Onward, redirect};
 pub use links::{Form, HiddenKey, LinkError, Linked, Links, Rewrite, Rewriter, Sealing};
 pub use login::{Login, LoginError};
-pub use pool::{Pool, PoolError, SendError, SendLimits, Trust};
+pub use pool::{Pool, PoolError, SendError, SendLimits, Trust, on_the_way};
 pub use target::{Base, TargetError};
 pub use ticket::{Goal, Ticket};

@@ -21,10 +21,17 @@ const SIXTY: &str =
     "[[budgets]]\nname = \"org-pu\"\nunit = \"pu\"\nlimit = 60\nwindow = \"month\"\n";
 /// A file of so many bytes costs two PU.
 const TWO_PU: u64 = 10_000_000;
+/// One of so many costs 80.
+const HUGE: u64 = 400_000_000;
 const STORAGE: &str = "/_storage";
 
 fn micros(micros: i64) -> Amount {
     Amount::from_micros(micros).expect("an amount")
+}
+
+/// Leaves 120 for files.
+fn roomy() -> String {
+    SIXTY.replace("60", "160")
 }
 
 fn two_pu_files() -> Options {
@@ -285,10 +292,10 @@ async fn thirty_at_once_for_the_last_of_a_cap_get_exactly_what_is_left() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_hangs_up_half_way_pays_for_what_had_left() {
     let large = Options {
-        asset_bytes: 80_000_000,
+        asset_bytes: HUGE,
         ..Options::default()
     };
-    let world = World::start_before(large, SIXTY).await;
+    let world = World::start_before(large, &roomy()).await;
     let file = order(&world).await[0].clone();
     let before = world.booked("org-pu").await;
     let client: Client<_, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
@@ -303,13 +310,13 @@ async fn a_client_that_hangs_up_half_way_pays_for_what_had_left() {
         let frame = body.frame().await.expect("more").expect("a frame");
         read += frame.into_data().map_or(0, |data| data.len());
     }
-    assert_eq!(column(&world, "held").await, micros(16_000_000));
+    assert_eq!(column(&world, "held").await, micros(80_000_000));
     drop((body, client));
     settled(&world).await;
     let charged = world.booked("org-pu").await.minus(before);
     assert!(charged >= billed_egress(&world), "{charged}");
     assert!(
-        charged >= micros(2_000_000) && charged < micros(12_000_000),
+        charged >= micros(2_000_000) && charged < micros(40_000_000),
         "{charged}"
     );
     assert!(column(&world, "unknown").await.is_zero());
@@ -332,10 +339,10 @@ async fn a_transfer_that_storage_breaks_off_is_not_taken_for_whole() {
 async fn a_power_cut_in_the_middle_leaves_what_was_held_in_doubt() {
     let mut world = World::start_before(
         Options {
-            asset_bytes: 80_000_000,
+            asset_bytes: HUGE,
             ..Options::default()
         },
-        SIXTY,
+        &roomy(),
     )
     .await;
     let file = order(&world).await[0].clone();
@@ -349,7 +356,7 @@ async fn a_power_cut_in_the_middle_leaves_what_was_held_in_doubt() {
     body.frame().await.expect("more").expect("a frame");
     world.kill_and_restart();
     drop(body);
-    assert_eq!(column(&world, "unknown").await, micros(16_000_000));
+    assert_eq!(column(&world, "unknown").await, micros(80_000_000));
     assert!(world.booked("org-pu").await >= world.billed());
     // the same credentials, so the link is known still; it names the old port
     let path = &file[file.find("/compute").expect("a path")..];
@@ -359,6 +366,35 @@ async fn a_power_cut_in_the_middle_leaves_what_was_held_in_doubt() {
     )
     .await;
     assert_is_file(&part, 0, 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_download_that_outlasts_the_drain_is_cut_off_and_settled() {
+    let large = Options {
+        asset_bytes: HUGE,
+        ..Options::default()
+    };
+    let hurried = "[server.limits]\ndrain_timeout = \"200ms\"";
+    let mut world = World::start_with(large, &roomy(), |base| {
+        base.replace("[server.limits]", hurried)
+    })
+    .await;
+    let file = order(&world).await[0].clone();
+    let before = world.booked("org-pu").await;
+    let client: Client<_, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+    let request = Request::get(&file).body(Empty::new()).expect("a request");
+    let answer = client.request(request).await.expect("an answer");
+    let mut body = answer.into_body();
+    body.frame().await.expect("more").expect("a frame");
+    world.stop_and_restart();
+    drop(body);
+    assert!(column(&world, "unknown").await.is_zero());
+    let charged = world.booked("org-pu").await.minus(before);
+    let billed = billed_egress(&world);
+    assert!(
+        charged >= billed && charged < micros(80_000_000),
+        "{charged}, {billed} billed"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

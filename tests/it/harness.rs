@@ -68,7 +68,7 @@ impl World {
         Self::start_with(Options::default(), policy, change).await
     }
 
-    async fn start_with(
+    pub(crate) async fn start_with(
         options: Options,
         policy: &str,
         change: impl FnOnce(String) -> String,
@@ -97,6 +97,12 @@ impl World {
     /// Ends the guard as a power cut would, and starts it anew on the same files.
     pub(crate) fn kill_and_restart(&mut self) {
         self.guard.kill();
+        self.guard = Guard::start(&self.policy_file());
+    }
+
+    /// Tells the guard to stop, waits until it has, and starts it anew on the same files.
+    pub(crate) fn stop_and_restart(&mut self) {
+        self.guard.stop();
         self.guard = Guard::start(&self.policy_file());
     }
 
@@ -159,6 +165,16 @@ impl Guard {
             url,
             admin: admin.expect("the guard says where its admin port is"),
         }
+    }
+
+    /// `SIGTERM`, to its end.
+    fn stop(&mut self) {
+        let told = Command::new("kill")
+            .arg(self.process.id().to_string())
+            .status()
+            .expect("kill runs");
+        assert!(told.success());
+        self.process.wait().expect("it is gone");
     }
 
     /// `kill -9`.
