@@ -84,10 +84,15 @@ pub struct Metrics {
     question: HistogramVec,
     holds_open: Gauge,
     safety_margin: GaugeVec,
-    saved: CounterVec,
-    cache_answers: IntCounterVec,
-    cache_bytes: Gauge,
+    cache: CacheMetrics,
     budgets: [GaugeVec; 6],
+}
+
+/// What one answer for several requests comes to.
+struct CacheMetrics {
+    saved: CounterVec,
+    answers: IntCounterVec,
+    bytes: Gauge,
 }
 
 impl Metrics {
@@ -156,17 +161,7 @@ impl Metrics {
                 "What PU predictions are multiplied by, where that is learned.",
                 &["api", "team"],
             )?,
-            saved: m.sums(
-                "saved_total",
-                "What answers would have cost that were another's.",
-                &["unit", "api", "team", "cache"],
-            )?,
-            cache_answers: m.counts(
-                "cache_answers_total",
-                "Answers that might have been another's, by whose they were.",
-                &["api", "team", "cache"],
-            )?,
-            cache_bytes: m.gauge("cache_bytes", "Bytes of the answers that are kept.")?,
+            cache: m.cache()?,
             budgets: m.budgets()?,
             registry: m.registry,
         })
@@ -250,7 +245,8 @@ impl Metrics {
 
     /// Counts an answer that might have been another's; `cache` says whose it was.
     pub fn count_cache(&self, api: Api, team: &str, cache: &'static str) {
-        self.cache_answers
+        self.cache
+            .answers
             .with_label_values(&[api.name(), team, cache])
             .inc();
     }
@@ -258,7 +254,8 @@ impl Metrics {
     /// Counts what an answer saved.
     pub fn count_saved(&self, api: Api, team: &str, cache: &'static str, saved: &Amounts) {
         for (unit, amount) in saved.iter() {
-            self.saved
+            self.cache
+                .saved
                 .with_label_values(&[unit.name(), api.name(), team, cache])
                 .inc_by(float(amount));
         }
@@ -269,7 +266,7 @@ impl Metrics {
         reason = "a metric's value is a double by definition"
     )]
     pub fn set_cache_bytes(&self, bytes: u64) {
-        self.cache_bytes.set(bytes as f64);
+        self.cache.bytes.set(bytes as f64);
     }
 
     pub fn set_margin(&self, api: Api, team: &str, margin: Factor) {
@@ -371,6 +368,22 @@ impl Maker {
     ) -> Result<HistogramVec, prometheus::Error> {
         let options = HistogramOpts::from(named(name, help)).buckets(buckets.to_vec());
         self.register(HistogramVec::new(options, &["api"])?)
+    }
+
+    fn cache(&self) -> Result<CacheMetrics, prometheus::Error> {
+        Ok(CacheMetrics {
+            saved: self.sums(
+                "saved_total",
+                "What answers would have cost that were another's.",
+                &["unit", "api", "team", "cache"],
+            )?,
+            answers: self.counts(
+                "cache_answers_total",
+                "Answers that might have been another's, by whose they were.",
+                &["api", "team", "cache"],
+            )?,
+            bytes: self.gauge("cache_bytes", "Bytes of the answers that are kept.")?,
+        })
     }
 
     /// One gauge for each amount of a [`BudgetReading`], in its order.

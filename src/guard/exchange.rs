@@ -4,12 +4,14 @@
 //! It runs in a task of its own, so it ends well whether or not the client still waits.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Request, Response};
 use tracing::{error, info, warn};
 
 use super::activated::proves_a_charge;
 use super::answer::{Answer, Notes, Provenance, Reply};
+use super::deliver::Download;
 use super::haste::restate_wait;
 use super::margins::PastCharge;
 use super::pipeline::{Case, Guard};
@@ -24,6 +26,7 @@ use crate::clock::Stopwatch;
 use crate::identity::Presented;
 use crate::ledger::{Charge, ChargeSource, NewReservation, Outcome, Reservation, Standing};
 use crate::planet::{Api, Operation, Route, answer};
+use crate::policy::Caller;
 use crate::telemetry::Decision;
 use crate::units::{Amounts, Pu, Unit};
 use crate::upstream::{Body, SendError, SendLimits, counted};
@@ -45,37 +48,54 @@ pub(super) struct Exchange {
     /// Keeps other changes of the same thing away until this one is answered.
     pub(super) alone: Option<Alone>,
     pub(super) part: Part,
+    /// Where the bytes of the answer are metered.
+    pub(super) download: Option<Download>,
     pub(super) reservation: Option<Reservation>,
     pub(super) standings: Vec<Standing>,
     pub(super) team: Arc<str>,
+    pub(super) caller: Caller,
     pub(super) case: Case,
+    /// For upstream, storage, and the whole of an answer that others wait for.
+    pub(super) waited: Duration,
 }
 
 impl Exchange {
     pub(super) async fn run(mut self) -> Result<Answer, Refusal> {
         let _until_answered = self.alone.take();
+        self.look_ahead().await?;
+        self.hold().await?;
+        Ok(self.send().await)
+    }
+
+    pub(super) async fn hold(&mut self) -> Result<(), Refusal> {
         if let Some(holding) = self.holding.take() {
             let (reservation, standings) = self.guard.reserve(&holding, &self.predicted).await?;
             (self.reservation, self.standings) = (Some(reservation), standings);
         }
-        Ok(self.send().await)
+        Ok(())
     }
 
     async fn send(mut self) -> Answer {
-        let (guard, own_time) = (Arc::clone(&self.guard), self.case.own_time);
+        let guard = Arc::clone(&self.guard);
         guard
             .metrics
             .count_predicted(self.route.api, &self.team, &self.predicted.totals);
         let limits = SendLimits::answer_within(guard.policy.server().limits.upstream_timeout);
         let upstream_time = Stopwatch::start();
         let sent = self.forward(limits).await;
-        let waited = upstream_time.elapsed();
+        self.waited = upstream_time.elapsed();
         if let Ok(response) = &sent {
             guard
                 .metrics
-                .count_answer(self.route.api, response.status(), waited);
+                .count_answer(self.route.api, response.status(), self.waited);
         }
         let outcome = self.outcome(&sent);
+        let sent = match (self.download.take(), sent) {
+            (Some(download), Ok(bought)) if self.leads_to_bytes(&bought) => {
+                return self.deliver(&download, bought, outcome).await;
+            }
+            (_, sent) => sent,
+        };
         let (turn, ending) = (self.turn.take(), ending(&outcome, &sent));
         let charge = charged(&outcome);
         if self.paid_for_nobody(&outcome, &sent) {
@@ -84,14 +104,11 @@ impl Exchange {
         self.book(outcome).await;
         let gathering = Stopwatch::start();
         let sent = self.share(sent).await;
-        let waited = waited + gathering.elapsed();
+        self.waited += gathering.elapsed();
         let answer = match sent {
             Ok(response) => self.pass_on(response, charge),
             Err(cause) => self.lost(&cause),
         };
-        guard
-            .metrics
-            .observe_overhead(own_time.elapsed().saturating_sub(waited));
         match turn {
             Some(turn) => turn.end(ending, answer).await,
             None => answer,
@@ -155,7 +172,7 @@ impl Exchange {
     }
 
     /// Ends the reservation. Should the books not take it, the amount stays held, and so counts.
-    async fn book(&mut self, outcome: Outcome) {
+    pub(super) async fn book(&mut self, outcome: Outcome) {
         let Some(reservation) = self.reservation.take() else {
             return;
         };
@@ -200,7 +217,7 @@ impl Exchange {
         }
     }
 
-    fn pass_on(self, mut response: Response<Body>, charge: Option<Amounts>) -> Answer {
+    pub(super) fn pass_on(self, mut response: Response<Body>, charge: Option<Amounts>) -> Answer {
         let (guard, api, team) = (
             Arc::clone(&self.guard),
             self.route.api,
@@ -210,10 +227,14 @@ impl Exchange {
         let (kind, now) = (self.place.upstream.kind(), guard.clock.now());
         let unit = self.case.retry_unit;
         restate_wait(response.headers_mut(), status, kind, unit, now);
-        let relayed =
-            guard
-                .relay
-                .pass_on(response, self.route.operation, &self.place, &self.presented);
+        let sealing = guard.downloads.sealing(&self.place, &self.caller.key, api);
+        let relayed = guard.relay.pass_on(
+            response,
+            self.route.operation,
+            &self.place,
+            &self.presented,
+            sealing,
+        );
         let response = match relayed {
             Ok(response) => response,
             Err(refusal) => {
@@ -264,7 +285,9 @@ impl Exchange {
         self.answer(Reply::Refused(refusal, dialect), None)
     }
 
-    fn answer(self, reply: Reply, charge: Option<Amounts>) -> Answer {
+    pub(super) fn answer(self, reply: Reply, charge: Option<Amounts>) -> Answer {
+        let overhead = self.case.own_time.elapsed().saturating_sub(self.waited);
+        self.guard.metrics.observe_overhead(overhead);
         let notes = Notes {
             estimate: Some(self.predicted.totals),
             charge,

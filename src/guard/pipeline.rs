@@ -4,6 +4,7 @@
 //! of its own ([`Exchange`]), so a client that hangs up leaves the books whole.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -14,6 +15,7 @@ use tracing::{error, info};
 
 use super::answer::{Answer, Dialect, Notes, Reply, RetryUnit};
 use super::consult::{Consultant, Rights};
+use super::downloads::{Downloads, Page, Unsealed};
 use super::exchange::Exchange;
 use super::look_up::LookedUp;
 use super::margins::Margins;
@@ -27,24 +29,25 @@ use super::repeat::Passage;
 use super::resent::{self, Resends, Turn};
 use super::revising::Revising;
 use super::service::Service;
-use super::shared::{Asking, Share, Sharing};
+use super::shared::{Asking, Part, Share, Sharing};
 use super::weigh::{Weighed, over_budget, weigh};
 use super::wishes::Wishes;
 use crate::clock::{Clock, Stopwatch};
 use crate::identity::{self, Presented, Tokens};
 use crate::ledger::{
-    Admission, Ledger, LedgerError, NewReservation, RequestId, Reservation, Standing,
+    Admission, Fingerprint, Ledger, LedgerError, NewReservation, RequestId, Reservation, Standing,
 };
 use crate::planet::{Api, Asked, Found, Operation, Route, Target, classify};
 use crate::policy::{Caller, Policy, Unclassified};
 use crate::telemetry::{Decision, Metrics};
 use crate::units::UtcTime;
-use crate::upstream::{Body, Exchanges, Pool, admit, collect_request, full};
+use crate::upstream::{Body, Exchanges, Pool, admit, collect_request, empty, full};
 
 /// Everything that a request needs on its way.
 pub struct Guard {
     pub policy: Arc<Policy>,
     pub places: Places,
+    pub downloads: Downloads,
     pub relay: Relay,
     pub consultant: Consultant,
     pub tokens: Tokens,
@@ -106,6 +109,9 @@ impl Guard {
         admit(&mut head, &self.own)?;
         let origin_form = origin_form(&head.uri);
         let target = Target::parse(&origin_form)?;
+        if let Some(page) = Page::at(target.path()) {
+            return self.follow(page, &head, &target, case).await;
+        }
         if let Some(service) = Service::at(&head.method, target.path()) {
             return self.serve(service, &head, body, &target, case).await;
         }
@@ -117,8 +123,10 @@ impl Guard {
         if place.issues_tokens(&route) {
             return Ok(self.exchange_token(&head, body, case, now).await);
         }
-        let presented = Presented::find(&head.headers, target.query().raw())?;
-        let caller = self.tokens.recognise(&self.policy, &presented, now)?;
+        let unsealed = self.downloads.unseal(place, &route, target.query(), now)?;
+        let ticket = unsealed.as_ref().map(|unsealed| &unsealed.ticket);
+        let query = unsealed.as_ref().map_or(target.query(), Unsealed::query);
+        let (presented, caller) = self.caller(&head.headers, target.query(), ticket, now)?;
         case.team = Some(Arc::clone(&caller.team));
         case.wishes = Wishes::read(&head.headers)?;
         permit(&self.policy, &caller, &route, &head.method, path)?;
@@ -128,7 +136,7 @@ impl Guard {
             method: &head.method,
             route: &route,
             path,
-            query: target.query(),
+            query,
             headers: &head.headers,
             body: &text,
             deployment: place.upstream.deployment(),
@@ -146,39 +154,57 @@ impl Guard {
             return self.dry_run(weighed, case, now).await;
         }
         case.wishes.allow(&weighed.predicted)?;
-        let bare = body.is_end_stream();
-        let asking = Asking::new(place, &asked, &presented, &weighed, bare);
+        let asking = Asking::new(place, &asked, &presented, &weighed, body.is_end_stream());
         let part = match self.share(&asking, &caller, case).await? {
             Share::Go(part) => part,
             Share::Answered(answer) => return Ok(*answer),
         };
+        let (found_by, whose) = (looked_up.remembered_by(), (presented, caller));
+        let fingerprint = turn.as_ref().map(Turn::fingerprint).or(found_by);
         let exchange = Exchange {
-            guard: Arc::clone(self),
-            place: Arc::clone(place),
-            request: place.address(head, path, target.query(), route.operation, body)?,
-            presented,
-            terms: weighed.terms(route.operation),
-            route,
-            remembered: looked_up.remembered_by().is_some(),
-            holding: holding(
-                case,
-                &caller,
-                route.operation,
-                &weighed,
-                turn.as_ref(),
-                &looked_up,
-            ),
-            alone: looked_up.alone,
-            predicted: weighed.predicted,
             turn,
             part,
-            reservation: None,
-            standings: Vec::new(),
-            team: caller.team,
-            case: case.clone(),
+            remembered: found_by.is_some(),
+            alone: looked_up.alone,
+            download: self.downloads.download(&route, &head, &case.wishes),
+            request: place.address(head, path, query, route.operation, body)?,
+            ..self.exchange(case, place, route, weighed, whose, fingerprint)
         };
         let answer = self.exchanges.detach(exchange.run()).await?;
         Ok(answer.hand_on(&case.wishes))
+    }
+
+    /// An exchange that has not begun, with nothing to send yet.
+    pub(super) fn exchange(
+        self: &Arc<Self>,
+        case: &Case,
+        place: &Arc<Place>,
+        route: Route,
+        weighed: Weighed,
+        (presented, caller): (Presented, Caller),
+        fingerprint: Option<Fingerprint>,
+    ) -> Exchange {
+        Exchange {
+            guard: Arc::clone(self),
+            place: Arc::clone(place),
+            request: Request::new(empty()),
+            presented,
+            terms: weighed.terms(route.operation),
+            route,
+            holding: holding(case, &caller, route.operation, &weighed, fingerprint),
+            predicted: weighed.predicted,
+            turn: None,
+            remembered: false,
+            alone: None,
+            part: Part::None,
+            download: None,
+            reservation: None,
+            standings: Vec::new(),
+            team: Arc::clone(&caller.team),
+            caller,
+            case: case.clone(),
+            waited: Duration::ZERO,
+        }
     }
 
     /// What a call would take: what it only names is looked up, what it does not say is asked of Planet, and
@@ -269,17 +295,15 @@ fn origin_form(uri: &Uri) -> String {
     whole.map_or("/", PathAndQuery::as_str).to_owned()
 }
 
-/// What the books will keep of a request; `None` where no budget counts it, it costs nothing and creates
-/// nothing.
+/// What the books will keep of a request; `None` where no budget counts it, it costs nothing and nothing must
+/// be found by its fingerprint.
 fn holding(
     case: &Case,
     caller: &Caller,
     operation: Operation,
     weighed: &Weighed,
-    turn: Option<&Turn>,
-    looked_up: &LookedUp,
+    fingerprint: Option<Fingerprint>,
 ) -> Option<NewReservation> {
-    let fingerprint = turn.map(Turn::fingerprint).or(looked_up.remembered_by());
     let Weighed {
         predicted, claims, ..
     } = weighed;

@@ -32,6 +32,8 @@ pub struct Predicted {
 #[derive(Clone, Debug)]
 pub struct Understood {
     pub reading: Reading,
+    /// Whether the bytes behind it are charged as they pass.
+    pub(super) by_the_byte: bool,
     /// The operator's word on what it costs at most.
     most: Option<Amount>,
 }
@@ -51,7 +53,11 @@ pub fn understand(policy: &Policy, asked: &Asked<'_>, now: UtcTime) -> Result<Un
     };
     let reading = planet::read(asked, declared)?;
     within_reach(policy, &reading.ask, now)?;
-    Ok(Understood { reading, most })
+    Ok(Understood {
+        reading,
+        by_the_byte: policy.meters_egress() && asked.route.operation.is_download(),
+        most,
+    })
 }
 
 /// Prices a call. What cannot be bounded passes only where the policy lets it.
@@ -60,7 +66,7 @@ pub(super) fn price(
     understood: Understood,
     now: UtcTime,
 ) -> Result<Predicted, Refusal> {
-    let Understood { reading, most } = understood;
+    let Understood { reading, most, .. } = understood;
     let (prices, plan) = (policy.prices(), policy.plan());
     let outlook = cost::estimate(&reading.ask, prices, plan, now)
         .and_then(|estimate| Ok((estimate, cost::settled(&reading.ask, prices, plan, now)?)));

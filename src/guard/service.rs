@@ -196,12 +196,13 @@ impl Guard {
                 format!("'{}' is no method", question.method),
             )
         })?;
+        let plain = self.without_ticket(&question.path, now)?;
         let sent = question.body.as_deref().map(as_sent).unwrap_or_default();
         let json = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let rehearsal = Rehearsal {
             caller,
             method,
-            target: &question.path,
+            target: plain.as_deref().unwrap_or(&question.path),
             headers: HeaderMap::from_iter([json]),
             body: &sent,
         };

@@ -48,21 +48,17 @@ impl Terms {
 
     /// Success, or the redirect that leads to what was bought, or the word that a tile has not changed:
     /// whether Planet counts that as a tile is not published.
-    fn was_bought(&self, status: StatusCode) -> bool {
+    pub(super) fn was_bought(&self, status: StatusCode) -> bool {
         let is_a_tile = matches!(
             self.operation,
             Operation::BasemapTile | Operation::SceneTile | Operation::TileService
         );
-        let leads_to_a_download = matches!(
-            self.operation,
-            Operation::DownloadAsset | Operation::DownloadOrder | Operation::DownloadQuad
-        );
         status.is_success()
-            || (leads_to_a_download && status.is_redirection())
+            || (self.operation.is_download() && status.is_redirection())
             || (is_a_tile && status == StatusCode::NOT_MODIFIED)
     }
 
-    fn as_predicted(&self) -> Outcome {
+    pub(super) fn as_predicted(&self) -> Outcome {
         let amounts = self.settles_at.clone();
         Outcome::Settled(Charge {
             amounts,

@@ -33,7 +33,13 @@ pub(super) fn weigh(
     understood: Understood,
     now: UtcTime,
 ) -> Result<Weighed, Refusal> {
-    let predicted = price(policy, understood, now)?.with(margins.of(api, &caller.team))?;
+    let by_the_byte = understood.by_the_byte;
+    let mut predicted = price(policy, understood, now)?.with(margins.of(api, &caller.team))?;
+    if by_the_byte {
+        let (prices, plan) = (policy.prices(), policy.plan());
+        let notice = cost::egress::notice(&predicted.estimate, prices, plan);
+        predicted.estimate.lines.extend(notice);
+    }
     let call = Call {
         api,
         products: &predicted.reading.products,

@@ -362,6 +362,7 @@ fn write_rules(out: &mut String, policy: &Policy) -> fmt::Result {
     };
     write_bounds(out, policy)?;
     writeln!(out, "\nrules")?;
+    write_downloads(out, policy)?;
     writeln!(out, "  a call that no rule knows {unclassified}")?;
     writeln!(out, "  a call whose cost cannot be bounded {unpredictable}")?;
     if let Some(most) = policy.max_backfill() {
@@ -400,6 +401,27 @@ fn write_rules(out: &mut String, policy: &Policy) -> fmt::Result {
             "  what is reserved beyond a prediction is learned for each API and team"
         ),
     }
+}
+
+fn write_downloads(out: &mut String, policy: &Policy) -> fmt::Result {
+    if !policy.meters_egress() {
+        return writeln!(
+            out,
+            "  downloads are not followed: their bytes are predicted with what orders them"
+        );
+    }
+    writeln!(
+        out,
+        "  downloads are charged by the byte, and followed to the hosts of their upstream alone"
+    )?;
+    for upstream in policy.upstreams() {
+        let hosts = upstream.download_hosts().iter();
+        let hosts: Vec<String> = hosts.map(url::Origin::ascii_serialization).collect();
+        if !hosts.is_empty() {
+            writeln!(out, "    {}: {}", upstream.name(), hosts.join(", "))?;
+        }
+    }
+    Ok(())
 }
 
 fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
@@ -461,6 +483,8 @@ mod tests {
                 beyond  nothing happens
 
         rules
+          downloads are charged by the byte, and followed to the hosts of their upstream alone
+            planet: https://storage.googleapis.com
           a call that no rule knows is refused
           a call whose cost cannot be bounded is refused
           a create that is sent again within 900s, unanswered, is not forwarded twice

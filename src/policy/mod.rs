@@ -136,6 +136,11 @@ impl Policy {
         &self.plan
     }
 
+    /// Whether signed downloads are followed and charged by the byte.
+    pub const fn meters_egress(&self) -> bool {
+        self.plan.meters_downloads
+    }
+
     pub const fn prices(&self) -> &Prices {
         &self.prices
     }
@@ -151,6 +156,11 @@ impl Policy {
     /// The key with this hash, whether or not it may be used.
     pub fn key(&self, hash: &KeyHash) -> Option<&Key> {
         self.keys.get(hash)
+    }
+
+    /// The key with this id, whether or not it may be used.
+    pub fn key_named(&self, id: &str) -> Option<&Key> {
+        self.keys.values().find(|key| &**key.id() == id)
     }
 
     /// In the order of the file.

@@ -38,7 +38,7 @@ impl TryFrom<RawPolicy> for Policy {
             server,
             store,
             upstreams,
-            plan,
+            mut plan,
             teams,
             identity,
             budgets,
@@ -50,7 +50,7 @@ impl TryFrom<RawPolicy> for Policy {
                     unpredictable,
                     resend_window,
                     safety_margin,
-                    meter_egress: _,
+                    meter_egress,
                     max_backfill,
                     live_estimates,
                 },
@@ -59,10 +59,11 @@ impl TryFrom<RawPolicy> for Policy {
             tests,
         } = raw;
         charges_something(&plan)?;
+        plan.meters_downloads = meter_egress.unwrap_or(true);
         let people = people::people(teams, &identity)?;
         let budgets = budget_rules::budgets(budgets, &people, &plan)?;
         let paces = paces::paces(paces, &people)?;
-        let upstreams = upstreams::upstreams(upstreams)?;
+        let upstreams = upstreams::upstreams(upstreams, plan.meters_downloads)?;
         if max_backfill.is_some() {
             leads_to_planet(&upstreams, "max_backfill")?;
         }
@@ -151,7 +152,7 @@ mod tests {
             "conf/p.toml:4:1: unknown key 'credentials'\n  \
              |\n4 | credentials = \"x\"\n  | ^^^^^^^^^^^\n  \
              = did you mean `credential`? keys here are \
-             url, mount, kind, credential, also_known_as, deployment"
+             url, mount, kind, credential, also_known_as, download_hosts, deployment"
         );
     }
 

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::address::{Listen, MountPath, WebUrl};
+use super::address::{DownloadHost, Listen, MountPath, WebUrl};
 use super::bounds::SampleType;
 use super::either::WordOrTable;
 use super::text::{ApiName, Instant, KeyHash, Name, PassThrough, Size, Span};
@@ -95,6 +95,7 @@ pub(super) struct RawUpstream {
     pub(super) credential: Option<WordOrTable<PassThrough, RawCredential>>,
     #[serde(default)]
     pub(super) also_known_as: Vec<WebUrl>,
+    pub(super) download_hosts: Option<Vec<DownloadHost>>,
     pub(super) deployment: Option<Deployment>,
 }
 
@@ -216,9 +217,7 @@ pub(super) struct RawRules {
     pub(super) resend_window: Option<Span>,
     #[serde(default)]
     pub(super) safety_margin: SafetyMargin,
-    #[expect(dead_code, reason = "`false` is all that `not_yet` lets through")]
-    #[serde(default)]
-    pub(super) meter_egress: bool,
+    pub(super) meter_egress: Option<bool>,
     pub(super) max_backfill: Option<Span>,
     #[serde(default)]
     pub(super) live_estimates: bool,

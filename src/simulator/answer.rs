@@ -15,6 +15,8 @@ pub(super) struct Answer {
     pub(super) charges: Vec<Charge>,
     /// The cost as the header will state it.
     pub(super) spent: Option<String>,
+    /// The file whose bytes are billed as they leave.
+    pub(super) leaving: Option<String>,
 }
 
 pub(super) enum Content {
@@ -34,6 +36,7 @@ impl Answer {
             content: Content::Whole(Bytes::new()),
             charges: Vec::new(),
             spent: None,
+            leaving: None,
         }
     }
 
@@ -80,6 +83,13 @@ impl Answer {
     pub(super) fn charging(mut self, charge: Charge) -> Self {
         self.charges.push(charge);
         self
+    }
+
+    pub(super) fn leaving(self, file: &str) -> Self {
+        Self {
+            leaving: Some(file.to_owned()),
+            ..self
+        }
     }
 
     /// Charges what the cost header will say, to the last digit of it.

@@ -45,6 +45,12 @@ pub enum Effect {
     Gzip,
     /// The answer has this header too.
     Header(HeaderName, HeaderValue),
+    /// Charged, and answered with a redirect to this address.
+    Redirect(String),
+    /// A body whose length is not announced.
+    NoLength,
+    /// A body that says it is something else.
+    MediaType(String),
 }
 
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -52,7 +58,7 @@ pub enum InvalidFault {
     #[error(
         "'{0}' is not a fault: use delay=2s, stall, stall-before-charge, reset-before-charge, \
          reset-after-charge, status=429, no-cost-header, cost-header=NAME, dearer=120, header=NAME:VALUE, \
-         truncate, slow-body=2s or gzip"
+         truncate, slow-body=2s, gzip, redirect=URL, no-length or media-type=TYPE"
     )]
     Unknown(String),
     #[error("'{0}' is not a wait such as 250ms, 2s or 1m, of an hour at most")]
@@ -176,6 +182,9 @@ fn effect(part: &str) -> Result<Effect, InvalidFault> {
         ("slow-body", "") => Effect::SlowBody(Duration::from_secs(2)),
         ("slow-body", text) => Effect::SlowBody(wait(text)?),
         ("gzip", "") => Effect::Gzip,
+        ("redirect", address) if !address.is_empty() => Effect::Redirect(address.to_owned()),
+        ("no-length", "") => Effect::NoLength,
+        ("media-type", name) if !name.is_empty() => Effect::MediaType(name.to_owned()),
         _ => return Err(InvalidFault::Unknown(part.to_owned())),
     })
 }

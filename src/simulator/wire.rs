@@ -37,6 +37,11 @@ pub(super) fn respond(
     effects: &[Effect],
 ) -> Response<WireBody> {
     state_cost(&mut answer, cost_header, effects);
+    for effect in effects {
+        if let Effect::MediaType(name) = effect {
+            answer = answer.with(CONTENT_TYPE, name);
+        }
+    }
     if effects.contains(&Effect::Gzip) {
         compress(&mut answer);
     }
@@ -53,7 +58,8 @@ pub(super) fn respond(
             response.headers_mut().insert(name, value.clone());
         }
     }
-    if let Some(length) = length.filter(|_| has_content(answer.status)) {
+    let announces = !effects.contains(&Effect::NoLength) && has_content(answer.status);
+    if let Some(length) = length.filter(|_| announces) {
         response.headers_mut().insert(CONTENT_LENGTH, length.into());
     }
     response

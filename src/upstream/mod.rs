@@ -11,6 +11,7 @@ mod count;
 mod date;
 mod detach;
 mod headers;
+mod hosts;
 mod links;
 mod login;
 mod pool;
@@ -18,6 +19,7 @@ mod progress;
 mod target;
 #[cfg(test)]
 mod tests;
+mod ticket;
 
 pub use admit::{Unforwardable, admit};
 pub use body::{Body, BodyError, empty, from_wire, full};
@@ -29,7 +31,9 @@ pub use count::{Passed, counted};
 pub use date::http_date;
 pub use detach::Exchanges;
 pub use headers::Arrival;
-pub use links::{Form, HiddenKey, LinkError, Linked, Links, Rewrite, Rewriter};
+pub use hosts::{FollowError, Hosts, Onward, redirect};
+pub use links::{Form, HiddenKey, LinkError, Linked, Links, Rewrite, Rewriter, Sealing};
 pub use login::{Login, LoginError};
-pub use pool::{Pool, PoolError, SendError, SendLimits, Trust};
+pub use pool::{Pool, PoolError, SendError, SendLimits, Trust, on_the_way};
 pub use target::{Base, TargetError};
+pub use ticket::{Goal, Ticket};

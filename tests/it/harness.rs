@@ -58,13 +58,17 @@ impl World {
         Self::start_changed(policy, |base| base.replace("[server]\n", &tls)).await
     }
 
-    /// The same, with a base policy that was changed.
-    pub(crate) async fn start_changed(policy: &str, change: impl FnOnce(String) -> String) -> Self {
-        Self::start_before(Options::default(), policy, change).await
+    /// The same, with a simulator that behaves as it is told.
+    pub(crate) async fn start_before(options: Options, policy: &str) -> Self {
+        Self::start_with(options, policy, |base| base).await
     }
 
-    /// The same, before a pretend Planet of another temper.
-    pub(crate) async fn start_before(
+    /// The same, with a base policy that was changed.
+    pub(crate) async fn start_changed(policy: &str, change: impl FnOnce(String) -> String) -> Self {
+        Self::start_with(Options::default(), policy, change).await
+    }
+
+    pub(crate) async fn start_with(
         options: Options,
         policy: &str,
         change: impl FnOnce(String) -> String,
@@ -93,6 +97,12 @@ impl World {
     /// Ends the guard as a power cut would, and starts it anew on the same files.
     pub(crate) fn kill_and_restart(&mut self) {
         self.guard.kill();
+        self.guard = Guard::start(&self.policy_file());
+    }
+
+    /// Tells the guard to stop, waits until it has, and starts it anew on the same files.
+    pub(crate) fn stop_and_restart(&mut self) {
+        self.guard.stop();
         self.guard = Guard::start(&self.policy_file());
     }
 
@@ -155,6 +165,16 @@ impl Guard {
             url,
             admin: admin.expect("the guard says where its admin port is"),
         }
+    }
+
+    /// `SIGTERM`, to its end.
+    fn stop(&mut self) {
+        let told = Command::new("kill")
+            .arg(self.process.id().to_string())
+            .status()
+            .expect("kill runs");
+        assert!(told.success());
+        self.process.wait().expect("it is gone");
     }
 
     /// `kill -9`.
@@ -233,8 +253,10 @@ pub(crate) async fn try_call(
     })
 }
 
-/// One upstream for each host of Planet's, all of them the simulator, and one team.
+/// One upstream for each host of Planet's, all of them the simulator, and one team. Storage is the
+/// simulator too, by another name.
 fn base_policy(upstream: &str, folder: &std::path::Path) -> String {
+    let storage = upstream.replace("127.0.0.1", "localhost");
     let hash = quota_guard::identity::hash(KEY);
     format!(
         r#"
@@ -248,6 +270,7 @@ url = "sqlite:{store}"
 [upstreams.planet]
 url = "{upstream}"
 mount = "/"
+download_hosts = ["{storage}"]
 credential = {{ api_key = {{ env = "TEST_PLANET_KEY" }} }}
 [upstreams.tiles]
 url = "{upstream}"

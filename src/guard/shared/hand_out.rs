@@ -63,9 +63,12 @@ impl Guard {
             response,
             provenance,
         } = handed;
-        let response = self
+        let sealing = self.downloads.sealing(asking.place, &caller.key, api);
+        let (place, presented) = (asking.place, asking.presented);
+        let relayed = self
             .relay
-            .pass_on(response, operation, asking.place, asking.presented)?;
+            .pass_on(response, operation, place, presented, sealing);
+        let response = relayed?;
         let response = terms.answered_by(response);
         let mut saved = predicted.settles_at.clone();
         if let Some(pu) = shared.charged() {
