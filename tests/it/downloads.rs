@@ -250,6 +250,19 @@ async fn what_does_not_fit_is_refused_in_a_sentence_and_not_passed_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_margin_is_over_what_was_predicted_and_not_over_bytes_that_are_counted() {
+    let policy = SIXTY.replace("60", "90");
+    let policy = format!("{policy}[policy]\nsafety_margin = 1.5\n[prices]\negress_gb = 2500\n");
+    let world = World::start_before(two_pu_files(), &policy).await;
+    let files = order(&world).await; // 90 are reserved and 40 settled: 50 are left, for two files of 25
+    for _ in 0..2 {
+        assert_is_file(&get(&files[0], &[]).await, 0, TWO_PU);
+        settled(&world).await;
+    }
+    assert_eq!(world.booked("org-pu").await, micros(90_000_000));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn where_nothing_is_left_storage_is_not_even_asked() {
     let world = World::start_before(two_pu_files(), SIXTY).await;
     let files = order(&world).await;
