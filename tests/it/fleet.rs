@@ -115,7 +115,7 @@ impl Fleet {
 
     /// SIGTERM, and what it takes until it has ended; its clients go elsewhere from then on.
     pub(crate) fn stop(&mut self, number: usize) {
-        let guard = self.guards[number].take().expect("it runs");
+        let mut guard = self.guards[number].take().expect("it runs");
         let status = block_in_place(|| guard.stop());
         self.doors.close(number);
         assert!(status.success(), "{status}; {}", self.log(number));

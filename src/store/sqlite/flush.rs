@@ -92,7 +92,8 @@ const ACCOUNT: Put = Put {
 const RESERVATION: Put = Put {
     head: "INSERT INTO reservation (id, team, key, api, product, tag, predicted, claims,
            state, charged, source, why, reserved_at, closed_at, fingerprint, holder) ",
-    tail: " ON CONFLICT (id) DO UPDATE SET state = excluded.state, charged = excluded.charged,
+    tail: " ON CONFLICT (id) DO UPDATE SET predicted = excluded.predicted,
+           claims = excluded.claims, state = excluded.state, charged = excluded.charged,
            source = excluded.source, why = excluded.why, closed_at = excluded.closed_at,
            fingerprint = excluded.fingerprint, holder = excluded.holder",
 };
