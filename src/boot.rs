@@ -20,6 +20,7 @@ use crate::ledger::{Cap, Ledger, RequestId};
 use crate::policy::{Budget, Policy, Server, Tls};
 use crate::store::{self, LeasedBooks, OpenError};
 use crate::telemetry::Metrics;
+use crate::units::UtcTime;
 use crate::upstream::{Body, Exchanges, LinkError, Pool, PoolError, Trust};
 
 /// The admin port serves a few people and scrapers.
@@ -66,6 +67,7 @@ pub struct Running {
     stopping: watch::Sender<bool>,
     serving: [JoinHandle<CutOff>; 2],
     books: Arc<LeasedBooks>,
+    rolling_up: Option<JoinHandle<()>>,
 }
 
 impl Running {
@@ -75,6 +77,9 @@ impl Running {
         let [guard, admin] = self.serving;
         _ = admin.await;
         let cut_off = guard.await.unwrap_or_default();
+        if let Some(rolling_up) = self.rolling_up {
+            rolling_up.abort(); // what it has not committed is as it was
+        }
         if let Err(cause) = self.books.shut_down().await {
             error!(
                 error = &cause as &dyn std::error::Error,
@@ -98,11 +103,7 @@ pub async fn start(policy: Policy, clock: Arc<dyn Clock>) -> Result<Running, Boo
     let public_url = public_url(server, address);
     let books = store::open(policy.store(), &clock).await?;
     let ledger: Arc<dyn Ledger> = books.clone();
-    let caps: Vec<Cap> = policy.budgets().iter().map(cap).collect();
-    ledger
-        .publish(&caps, clock.now())
-        .await
-        .map_err(OpenError::from)?;
+    publish_limits(&*ledger, &policy, clock.now()).await?;
     let metrics = Arc::new(Metrics::new()?);
     metrics.count_policy_load(true);
     let places = Places::open(&policy)?;
@@ -138,7 +139,7 @@ pub async fn start(policy: Policy, clock: Arc<dyn Clock>) -> Result<Running, Boo
         policy: Arc::clone(&policy),
         ledger,
         metrics,
-        clock,
+        clock: Arc::clone(&clock),
     });
     let (stopping, stopped) = watch::channel(false);
     let listener = listener(tcp, server.tls.as_ref())?;
@@ -153,6 +154,7 @@ pub async fn start(policy: Policy, clock: Arc<dyn Clock>) -> Result<Running, Boo
         public_url,
         stopping,
         serving,
+        rolling_up: store::roll_up_daily(policy.store().clone(), clock),
         books,
     })
 }
@@ -212,6 +214,15 @@ fn serve_admin(
         Exchanges::default(),
         told_to_stop(stopped),
     ))
+}
+
+async fn publish_limits(
+    ledger: &dyn Ledger,
+    policy: &Policy,
+    now: UtcTime,
+) -> Result<(), OpenError> {
+    let caps: Vec<Cap> = policy.budgets().iter().map(cap).collect();
+    Ok(ledger.publish(&caps, now).await?)
 }
 
 /// A budget's limit, for the other guards to see.
