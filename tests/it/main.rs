@@ -10,6 +10,7 @@ mod callers;
 mod caps;
 mod config;
 mod consult;
+mod doctor;
 mod harness;
 mod login;
 mod operators;

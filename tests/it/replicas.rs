@@ -18,7 +18,7 @@ fn server() -> Url {
 }
 
 /// A store of the story's own.
-fn fresh_store() -> (Url, String) {
+pub(crate) fn fresh_store() -> (Url, String) {
     let mut random = [0; 8];
     getrandom::fill(&mut random).expect("random bytes");
     let schema = format!("story_{:016x}", u64::from_be_bytes(random));
@@ -27,7 +27,7 @@ fn fresh_store() -> (Url, String) {
     (url, schema)
 }
 
-async fn drop_store(schema: &str) {
+pub(crate) async fn drop_store(schema: &str) {
     let mut server = PgConnection::connect(server().as_str())
         .await
         .expect("the server");
@@ -36,7 +36,7 @@ async fn drop_store(schema: &str) {
 }
 
 /// The policy with this store, for the `number`th guard on it.
-fn with_store(policy: &str, url: &Url, number: usize) -> String {
+pub(crate) fn with_store(policy: &str, url: &Url, number: usize) -> String {
     let (before, after) = policy.split_once("url = \"sqlite:").expect("a store");
     let (file, after) = after.split_once("\"\n").expect("a line");
     format!("{before}url = \"{url}\"\njournal = \"{file}.{number}\"\n{after}")
