@@ -150,6 +150,9 @@ pub enum State {
     Reconciled(Evidence),
 }
 
+/// Stands for the API of what is no request: a lease that nobody can account for.
+pub const LOST_LEASE: &str = "lease";
+
 /// Why a lease is in doubt of which a journal tells.
 const PROVEN: &str = "a guard stopped; its journal shows that no more than this was spent of its lease, in \
                       small requests that it had not reported";
@@ -273,7 +276,7 @@ impl Record {
             request: RequestId::of_lease(epoch, began_at, &AccountKey::from(account)),
             team: of_team.unwrap_or_default().into(),
             key: "".into(),
-            api: "lease".into(),
+            api: LOST_LEASE.into(),
             product: None,
             tag: None,
             fingerprint: None,

@@ -21,8 +21,8 @@ mod top_up;
 
 pub use balance::{AccountKey, Balance, Entry, EntryKind, replay};
 pub use books::{
-    Breach, Cap, Charge, ChargeSource, Event, Evidence, LedgerError, NewReservation, Outcome,
-    Record, Reserved, Standing, State, gave_up,
+    Breach, Cap, Charge, ChargeSource, Event, Evidence, LOST_LEASE, LedgerError, NewReservation,
+    Outcome, Record, Reserved, Standing, State, gave_up,
 };
 pub use cap::changes;
 pub use fingerprint::Fingerprint;

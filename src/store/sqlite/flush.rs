@@ -74,7 +74,8 @@ const RESERVATION: Put = Put {
            state, charged, source, why, reserved_at, closed_at, fingerprint, holder) ",
     tail: " ON CONFLICT (id) DO UPDATE SET state = excluded.state, charged = excluded.charged,
            source = excluded.source, why = excluded.why, closed_at = excluded.closed_at,
-           fingerprint = excluded.fingerprint, holder = excluded.holder",
+           fingerprint = excluded.fingerprint, holder = excluded.holder,
+           claims = excluded.claims, predicted = excluded.predicted",
 };
 
 const ENTRY: Put = Put {
