@@ -109,6 +109,9 @@ impl LeasedBooks {
             Ok(()) => {}
             Err(cause) => debug!(%cause, "the books could not be told"),
         }
+        if let Err(cause) = self.tell_what_is_late().await {
+            debug!(%cause, "the books could not be told what is late");
+        }
         self.clear_up_orphans().await;
     }
 
