@@ -95,7 +95,8 @@ const RESERVATION: Put = Put {
     tail: " ON CONFLICT (id) DO UPDATE SET predicted = excluded.predicted,
            claims = excluded.claims, state = excluded.state, charged = excluded.charged,
            source = excluded.source, why = excluded.why, closed_at = excluded.closed_at,
-           fingerprint = excluded.fingerprint, holder = excluded.holder",
+           fingerprint = excluded.fingerprint, holder = excluded.holder,
+           claims = excluded.claims, predicted = excluded.predicted",
 };
 
 const ENTRY: Put = Put {
