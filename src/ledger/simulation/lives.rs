@@ -51,7 +51,10 @@ impl World {
         if !process.fenced {
             return Ok(());
         }
-        let proof = process.book.proof();
+        let mut proof = process.book.proof();
+        if self.dice.chance(300) {
+            proof.marks = None;
+        }
         let Some((begun, now)) = self.begin(who, Some(proof))? else {
             return Ok(());
         };
