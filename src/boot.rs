@@ -69,6 +69,7 @@ pub struct Running {
     stopping: watch::Sender<bool>,
     serving: [JoinHandle<CutOff>; 2],
     books: Arc<LeasedBooks>,
+    rolling_up: Option<JoinHandle<()>>,
 }
 
 impl Running {
@@ -78,6 +79,9 @@ impl Running {
         let [guard, admin] = self.serving;
         _ = admin.await;
         let cut_off = guard.await.unwrap_or_default();
+        if let Some(rolling_up) = self.rolling_up {
+            rolling_up.abort(); // what it has not committed is as it was
+        }
         if let Err(cause) = self.books.shut_down().await {
             error!(
                 error = &cause as &dyn std::error::Error,
@@ -139,7 +143,7 @@ pub async fn start(policy: Policy, clock: Arc<dyn Clock>) -> Result<Running, Boo
         policy: Arc::clone(&policy),
         ledger,
         metrics,
-        clock,
+        clock: Arc::clone(&clock),
     });
     let (stopping, stopped) = watch::channel(false);
     let listener = listener(tcp, server.tls.as_ref())?;
@@ -154,6 +158,7 @@ pub async fn start(policy: Policy, clock: Arc<dyn Clock>) -> Result<Running, Boo
         public_url,
         stopping,
         serving,
+        rolling_up: store::roll_up_daily(policy.store().clone(), clock),
         books,
     })
 }

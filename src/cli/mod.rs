@@ -3,10 +3,13 @@
 mod admin;
 mod check;
 mod demo;
+mod doctor;
 mod estimate;
+mod keep;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -59,6 +62,13 @@ enum Command {
     Unknowns(admin::Unknowns),
     /// Allow more than a budget's limit, once.
     TopUp(admin::TopUp),
+    /// Check the books against themselves, and whether upstreams take the guard's credentials. Exit code 0:
+    /// well, 1: something is wrong, 2: something could not be checked.
+    Doctor(doctor::Doctor),
+    /// Copy the books while the guard runs.
+    Backup(keep::Backup),
+    /// Roll up what is older than store.keep now; guards do it once a day.
+    RollUp(Config),
     /// Keys of callers, and tokens of admins.
     #[command(subcommand)]
     Key(Key),
@@ -92,7 +102,7 @@ enum Key {
 }
 
 /// Runs the command that the arguments name.
-pub fn run() -> anyhow::Result<()> {
+pub fn run() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
     let format = match cli.log_format {
         Format::Text => LogFormat::Text,
@@ -106,7 +116,10 @@ pub fn run() -> anyhow::Result<()> {
     };
     start_logging(format, level).map_err(|error| anyhow::anyhow!(error))?;
     let now = || SystemClock.now();
-    match cli.command {
+    let done = match cli.command {
+        Command::Doctor(doctor) => return Ok(runtime()?.block_on(doctor.run())),
+        Command::Backup(backup) => runtime()?.block_on(backup.run()),
+        Command::RollUp(Config { config }) => runtime()?.block_on(keep::roll_up(&config, now())),
         Command::Check(Config { config }) => check::run(&config, now()),
         Command::Estimate(request) if request.live => {
             runtime()?.block_on(estimate::run_live(&request, Arc::new(SystemClock)))
@@ -120,7 +133,8 @@ pub fn run() -> anyhow::Result<()> {
         Command::Serve(Config { config }) => runtime()?.block_on(serve(&config)),
         Command::Simulate { listen } => runtime()?.block_on(simulate(listen)),
         Command::Demo => runtime()?.block_on(demo::run()),
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {

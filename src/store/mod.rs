@@ -25,12 +25,13 @@ mod writer;
 pub use inspect::{InspectError, Inspection, LifeSeen, OpenRequest, Shelf, inspect};
 pub use leased::{Journal, LeasedBooks};
 pub use postgres::Postgres;
-pub use retain::RolledUp;
+pub use retain::{RolledUp, roll_up_daily};
 pub use sqlite::Sqlite;
 pub use stored::Stored;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tracing::warn;
 
@@ -38,6 +39,7 @@ use crate::clock::Clock;
 use crate::identity::{Secret, SecretError};
 use crate::ledger::{Ledger, LedgerError, ReplicaId};
 use crate::policy::{self, PostgresUrl};
+use crate::units::UtcTime;
 
 /// Why a store could not be opened: the guard must not start. Of a URL it shows host and database alone.
 #[derive(Debug, thiserror::Error)]
@@ -142,7 +144,21 @@ fn a_new_name() -> Result<ReplicaId, OpenError> {
     ))
 }
 
-fn secret(url: &PostgresUrl) -> Result<Secret, OpenError> {
+/// Rolls up what ended longer ago than `keep`; `None` while another guard is at it.
+pub async fn roll_up(
+    store: &policy::Store,
+    keep: Duration,
+    now: UtcTime,
+) -> Result<Option<RolledUp>, OpenError> {
+    let before = now.saturating_sub(keep).unwrap_or(UtcTime::MIN);
+    match store.books() {
+        policy::Books::Sqlite { file } => sqlite::roll_up(file, before).await.map(Some),
+        policy::Books::Postgres(url) => postgres::roll_up(&secret(url)?, before).await,
+    }
+}
+
+/// The URL of a PostgreSQL store, from where it is kept.
+pub fn secret(url: &PostgresUrl) -> Result<Secret, OpenError> {
     match url {
         PostgresUrl::Kept(source) => Ok(Secret::read(source)?),
         PostgresUrl::Written(url) => {

@@ -10,6 +10,7 @@ use quota_guard::identity::hash;
 use quota_guard::units::Amount;
 use serde_json::{Value, json};
 
+use crate::caps::one_pu;
 use crate::harness::{KEY, Reply, World, call, get, post, try_call};
 
 const FIFTY: &str =
@@ -23,20 +24,6 @@ fn policy(budget: &str) -> String {
     };
     let tokens = ["viewer", "approver", "admin"].map(token).join(", ");
     format!("[admin]\ntokens = [{tokens}]\n{budget}")
-}
-
-/// An image that costs exactly one PU: 512 × 512 px, three bands, one sample.
-fn one_pu() -> Value {
-    json!({
-        "input": {
-            "bounds": {"bbox": [14.0, 46.0, 14.1, 46.1]},
-            "data": [{"type": "sentinel-2-l2a", "dataFilter": {"timeRange":
-                {"from": "2026-06-01T00:00:00Z", "to": "2026-06-30T23:59:59Z"}}}]},
-        "output": {"width": 512, "height": 512,
-                   "responses": [{"identifier": "default", "format": {"type": "image/png"}}]},
-        "evalscript": "//VERSION=3\nfunction setup() { return { input: [\"B02\", \"B03\", \"B04\"], \
-                       output: { bands: 3 } } }\nfunction evaluatePixel(s) { return [s.B04, s.B03, s.B02] }"
-    })
 }
 
 async fn process(world: &World, fault: &str) -> Option<Reply> {

@@ -13,6 +13,7 @@ mod consult;
 mod crowd;
 mod database;
 mod disk;
+mod doctor;
 mod downloads;
 mod fleet;
 mod harness;

@@ -6,6 +6,7 @@
 mod address;
 mod cells;
 mod context;
+mod dump;
 mod inspect;
 mod open;
 mod read;
@@ -16,6 +17,7 @@ mod tables;
 mod tests;
 mod write;
 
+pub use dump::dump_line;
 pub use inspect::inspect;
 pub use retain::roll_up;
 

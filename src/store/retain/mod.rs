@@ -5,9 +5,12 @@
 //! The journal is walked from its beginning, a stretch at a time, and every stretch is replayed before and
 //! after: one that would come out otherwise is left as it is.
 
+mod daily;
 mod roll;
 #[cfg(test)]
 pub(super) mod tests;
+
+pub use daily::roll_up_daily;
 
 use std::time::Duration;
 

@@ -342,16 +342,13 @@ mod tests {
             let (mut rest, mut before, mut whole) = (&journal.0[..], Sums::new(), Vec::new());
             for cut in cuts.into_iter().cycle() {
                 let (stretch, behind) = rest.split_at(cut.min(rest.len()));
-                match roll_up(stretch, &before).unwrap() {
-                    Some(rolled) => {
-                        prop_assert!(rolled.new.len() <= rolled.gone.len());
-                        before = rolled.sums.clone();
-                        whole.extend(merged(stretch, rolled));
-                    }
-                    None => {
-                        whole.extend(stretch.to_vec());
-                        before = replayed(&before, stretch).unwrap();
-                    }
+                if let Some(rolled) = roll_up(stretch, &before).unwrap() {
+                    prop_assert!(rolled.new.len() <= rolled.gone.len());
+                    before = rolled.sums.clone();
+                    whole.extend(merged(stretch, rolled));
+                } else {
+                    whole.extend(stretch.to_vec());
+                    before = replayed(&before, stretch).unwrap();
                 }
                 rest = behind;
                 if rest.is_empty() {
