@@ -27,10 +27,10 @@ pub(super) async fn write(
         Ok(()) => connection.execute("COMMIT").await.map(drop),
         Err(cause) => Err(cause),
     };
-    if written.is_err() {
-        if let Err(cause) = connection.execute("ROLLBACK").await {
-            debug!(%cause, "there was nothing left to roll back");
-        }
+    if written.is_err()
+        && let Err(cause) = connection.execute("ROLLBACK").await
+    {
+        debug!(%cause, "there was nothing left to roll back");
     }
     written
 }
@@ -67,7 +67,7 @@ async fn put_all(
             .execute(&mut *connection)
             .await?;
         put(connection, &CAP, caps, |to, cap| {
-            bind_cap(to, &replica, cap)
+            bind_cap(to, &replica, cap);
         })
         .await?;
     }
