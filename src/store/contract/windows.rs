@@ -9,7 +9,7 @@ use crate::units::{UtcTime, Window, WindowKind};
 /// A budget of the month as people in Berlin have it, at this moment.
 fn of_the_month(now: &str) -> (Account, UtcTime) {
     let window = Window {
-        kind: WindowKind::Month,
+        kind: WindowKind::Month(1),
         zone: TimeZone::get("Europe/Berlin").unwrap(),
     };
     let now = at(now);
