@@ -12,15 +12,21 @@
 //! | [`cost`] | what an ask will cost: Planet's tables as functions | pure; each line names its published source |
 //! | [`policy`] | the TOML file as proven values; which budgets a request claims | pure; a key that is accepted is enforced |
 //! | [`identity`] | whose key a request brings; credentials off and on | the only place that holds keys in the clear |
-//! | [`ledger`] | the rules of the books, and a model of them in memory | a trait, so that every store keeps one contract |
+//! | [`ledger`] | the rules of the books, a model of them in memory, and the lease book that a guard admits from | a trait, so that every store keeps one contract; no I/O, so that a simulation can break everything around it |
 //! | [`telemetry`] | typed metrics, log set-up | the names that operators scrape |
-//! | [`store`] | the databases behind the books | one contract suite runs on each |
+//! | [`store`] | the databases behind the books, and leases in front of them | one contract suite runs on each; one `desk` decides for SQLite and PostgreSQL alike |
 //! | [`upstream`] | the way out: pool, framing, link rewriting, byte counting | knows HTTP, and nothing of budgets |
 //! | [`guard`] | the life of one request, told in one function | the story; its steps do not know each other |
 //! | [`admin`] | health, readiness, metrics; the API of those who administer | a port of its own, for operators |
 //! | [`front`] | the way in: listeners, TLS, drain; answers become HTTP | the only place that knows status lines |
 //! | [`boot`] | concrete parts wired together | the only file that knows every type |
 //! | [`cli`] | the commands | |
+//!
+//! A few things stand otherwise than the plan had them, because that is simpler. A batch of steps locks its rows,
+//! is decided in memory on the `desk` that both databases share, and written at once: no SQL decides. What a
+//! guard leases of an account, and what a window draws of top-ups, stands in the account's own row, so that a
+//! lock on the row is a lock on all of it. A lease is good for ten seconds from the books' last word, not each
+//! for a time of its own: nothing but unknowns hangs on that time.
 //!
 //! Rooms of the plan that nothing needs yet (`notify`, `reconcile`) are not there yet.
 

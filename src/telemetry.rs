@@ -356,6 +356,9 @@ pub fn start_logging(
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // what it would say of a line that could not be written goes the same way, and ends the task that
+        // says it: a full disk under the logs must not stop a settlement
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     match format {
         LogFormat::Text => lines.with_ansi(false).try_init(),

@@ -1,8 +1,9 @@
 //! How every budget stands in its current window, from the policy's limits and the ledger's rows.
 //!
-//! For whoever reads it a lease counts as held: it was promised to a guard, and what of it was spent is
-//! not reported yet. So settled, overrun, unknown, held and remaining add up to the limit and what
-//! top-ups allow beyond it, unless a prediction was too low.
+//! For whoever reads it a lease is still there to be spent: requests of the guard that has it are admitted
+//! from it, and what none takes comes back within seconds. What requests under way take of this guard's own
+//! leases is held; of other guards' leases it shows once they have reported. So settled, overrun, unknown,
+//! held and remaining add up to the limit and what top-ups allow beyond it, unless a prediction was too low.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -137,11 +138,11 @@ impl Standing {
         balance: &Balance,
         now: UtcTime,
     ) -> Self {
-        let used = balance.used().unwrap_or(Amount::MAX);
+        let used = balance.used().unwrap_or(Amount::MAX).minus(balance.leased);
         let most = limit.map(|limit| limit.saturating_add(top_up));
         let remaining = most.map(|most| most.minus(used));
         let rate = Rate {
-            spent: used.minus(balance.held).minus(balance.leased),
+            spent: used.minus(balance.held),
             since: window.start,
         };
         Self {
@@ -151,7 +152,7 @@ impl Standing {
             partition: Arc::clone(&balance.account.partition),
             window,
             settled: balance.settled,
-            held: balance.held.saturating_add(balance.leased),
+            held: balance.held,
             unknown: balance.unknown,
             overrun: balance.overrun,
             top_up,
@@ -368,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn every_column_counts_and_a_lease_is_held() {
+    fn every_column_counts_but_a_lease_that_may_still_be_spent() {
         let balance = Balance {
             settled: amount("1"),
             overrun: amount("0.25"),
@@ -380,10 +381,10 @@ mod tests {
         };
         let all = [top_up(amount("4"), amount("1"))];
         let standing = org(balance, all.to_vec(), "2026-11-22T12:00:00Z");
-        assert_eq!(standing.held, amount("3.5"));
+        assert_eq!(standing.held, amount("0.5"));
         assert_eq!(standing.top_up, amount("4"), "drawn and what is left of it");
-        assert_eq!(standing.remaining, Some(amount("7.25")));
-        assert_eq!(standing.percent, Some(amount("48.21")), "6.75 of 14");
+        assert_eq!(standing.remaining, Some(amount("10.25")));
+        assert_eq!(standing.percent, Some(amount("26.78")), "3.75 of 14");
         assert_eq!(standing.days_left, Some(9));
     }
 

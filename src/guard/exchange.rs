@@ -144,6 +144,8 @@ impl Exchange {
         }
         let commit = Stopwatch::start();
         match reservation.close(outcome, self.guard.clock.now()).await {
+            // what the books are told later stands as it was reserved
+            Ok(standings) if standings.is_empty() => {}
             Ok(standings) => self.standings = standings,
             Err(cause) => {
                 error!(

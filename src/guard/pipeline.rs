@@ -293,17 +293,23 @@ pub(super) fn permit(
     }
 }
 
-/// The refusal while the books cannot be read or written.
+/// The refusal while the books cannot be read or written, or do not know this guard any more.
 pub(super) fn books_away(cause: &LedgerError) -> Refusal {
     error!(
         error = cause as &dyn std::error::Error,
         "the books admit nothing"
     );
-    Refusal::new(
-        Problem::TemporaryReducedCapacity,
-        "The guard cannot reach its books, and it admits nothing that it cannot record. Nothing was \
-         sent; try again in a minute.",
-    )
+    let detail = match cause {
+        LedgerError::Restored => {
+            "The guard's books were put back to an earlier moment, so it cannot know what was spent since, and \
+             admits nothing. Nothing was sent; your platform admin must run `quota-guard doctor`."
+        }
+        _ => {
+            "The guard cannot reach its books, and it admits nothing that it cannot record. Nothing was \
+             sent; try again in a minute."
+        }
+    };
+    Refusal::new(Problem::TemporaryReducedCapacity, detail)
 }
 
 pub(super) fn nothing_here() -> Refusal {

@@ -219,8 +219,9 @@ fn budget_lines(budget: &Budget, now: UtcTime) -> Vec<String> {
 fn every(window: &Window) -> &'static str {
     match window.kind {
         WindowKind::Day => "each day",
-        WindowKind::Month => "each month",
-        WindowKind::Year => "each year",
+        WindowKind::Week(_) => "each week",
+        WindowKind::Month(_) => "each month",
+        WindowKind::Year(..) => "each year",
         WindowKind::Forever => "in all",
         WindowKind::Term { .. } => "in the term",
     }

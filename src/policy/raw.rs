@@ -156,6 +156,7 @@ pub(super) struct RawBudget {
     pub(super) limit: Option<Amount>,
     pub(super) window: WordOrTable<Calendar, RawTerm>,
     pub(super) timezone: Option<String>,
+    pub(super) anchor: Option<RawAnchor>,
     #[serde(default)]
     pub(super) per: Vec<Dimension>,
     #[serde(default, rename = "match")]
@@ -199,9 +200,18 @@ pub(super) struct RawBoundMatch {
 #[serde(rename_all = "lowercase")]
 pub(super) enum Calendar {
     Day,
+    Week,
     Month,
     Year,
     Forever,
+}
+
+/// The day on which a window of the calendar begins: a day of the month, of the week, or of the year.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum RawAnchor {
+    Day(i64),
+    Named(String),
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]

@@ -69,6 +69,21 @@ pub enum OpenError {
         #[source]
         cause: Box<dyn std::error::Error + Send + Sync>,
     },
+    #[error("{} is damaged: restore a backup of it", path.display())]
+    Damaged {
+        path: PathBuf,
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+    #[error(
+        "{} takes no writes: let the guard's user write the file and its folder",
+        path.display()
+    )]
+    ReadOnlyFile {
+        path: PathBuf,
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
     #[error("the store's URL cannot be used: {what}")]
     Url { what: String },
     #[error("the store's URL cannot be read")]

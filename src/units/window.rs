@@ -1,7 +1,7 @@
 //! The stretch of time that a budget's limit is for: a row of the books is keyed by where it starts.
 
 use jiff::ToSpan;
-use jiff::civil::Date;
+use jiff::civil::{Date, Weekday};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
@@ -12,8 +12,12 @@ pub type UtcTime = jiff::Timestamp;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum WindowKind {
     Day,
-    Month,
-    Year,
+    /// From this day of the week.
+    Week(Weekday),
+    /// From this day of the month, or its last where it has no such day.
+    Month(i8),
+    /// From this day of this month.
+    Year(i8, i8),
     Forever,
     /// A fixed term; outside it the budget is not in force.
     Term {
@@ -42,13 +46,15 @@ impl Window {
         let today = now.to_zoned(self.zone.clone()).date();
         match self.kind {
             WindowKind::Day => self.between(today, today.checked_add(1.day()).ok()),
-            WindowKind::Month => {
-                let first = today.first_of_month();
-                self.between(first, first.checked_add(1.month()).ok())
+            WindowKind::Week(starts) => {
+                let gone = today.weekday().since(starts);
+                let first = today.checked_sub(i64::from(gone).days()).ok()?;
+                self.between(first, first.checked_add(7.days()).ok())
             }
-            WindowKind::Year => {
-                let first = today.first_of_year();
-                self.between(first, first.checked_add(1.year()).ok())
+            WindowKind::Month(day) => self.around(today, |month| anchored(month, day), 1.month()),
+            WindowKind::Year(month, day) => {
+                let in_year = |date: Date| anchored(Date::new(date.year(), month, 1).ok()?, day);
+                self.around(today, in_year, 1.year())
             }
             WindowKind::Forever => Some(Span {
                 start: UtcTime::UNIX_EPOCH,
@@ -61,6 +67,23 @@ impl Window {
         }
     }
 
+    /// The window around `today` of those that begin where `anchor` puts them in each `step`.
+    fn around(
+        &self,
+        today: Date,
+        anchor: impl Fn(Date) -> Option<Date>,
+        step: jiff::Span,
+    ) -> Option<Span> {
+        let first = today.first_of_month();
+        let here = anchor(first)?;
+        if here <= today {
+            let next = first.checked_add(step).ok().and_then(anchor);
+            return self.between(here, next);
+        }
+        let before = anchor(first.checked_sub(step).ok()?)?;
+        self.between(before, Some(here))
+    }
+
     /// Midnight, in the zone, of `first` up to that of `next`; a day without a midnight starts with
     /// its first instant.
     fn between(&self, first: Date, next: Option<Date>) -> Option<Span> {
@@ -70,6 +93,12 @@ impl Window {
             end: next.and_then(instant),
         })
     }
+}
+
+/// The day in the month of `date`, or its last.
+fn anchored(date: Date, day: i8) -> Option<Date> {
+    let day = day.min(date.days_in_month());
+    Date::new(date.year(), date.month(), day).ok()
 }
 
 #[cfg(test)]
@@ -98,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_month_is_the_calendars_month_in_its_own_zone() {
-        let utc = window(WindowKind::Month, "UTC");
+        let utc = window(WindowKind::Month(1), "UTC");
         assert_span(
             &utc,
             "2026-02-28T23:59:59Z",
@@ -111,13 +140,102 @@ mod tests {
             "2026-03-01T00:00:00Z",
             "2026-04-01T00:00:00Z",
         );
-        let berlin = window(WindowKind::Month, "Europe/Berlin");
+        let berlin = window(WindowKind::Month(1), "Europe/Berlin");
         assert_span(
             &berlin,
             "2026-02-28T23:30:00Z",
             "2026-02-28T23:00:00Z",
             "2026-03-31T22:00:00Z",
         );
+    }
+
+    #[test]
+    fn a_week_and_a_month_begin_where_they_are_anchored() {
+        let week = window(WindowKind::Week(Weekday::Wednesday), "Europe/Berlin");
+        let (start, end) = ("2026-03-24T23:00:00Z", "2026-03-31T22:00:00Z");
+        for now in [start, "2026-03-29T00:30:00Z", "2026-03-31T21:59:59Z"] {
+            assert_span(&week, now, start, end);
+        }
+        let month = window(WindowKind::Month(31), "UTC");
+        for (now, start, end) in [
+            (
+                "2026-02-27T12:00:00Z",
+                "2026-01-31T00:00:00Z",
+                "2026-02-28T00:00:00Z",
+            ),
+            (
+                "2026-02-28T00:00:00Z",
+                "2026-02-28T00:00:00Z",
+                "2026-03-31T00:00:00Z",
+            ),
+            (
+                "2026-05-01T00:00:00Z",
+                "2026-04-30T00:00:00Z",
+                "2026-05-31T00:00:00Z",
+            ),
+        ] {
+            assert_span(&month, now, start, end);
+        }
+        let middle = window(WindowKind::Month(15), "UTC");
+        assert_span(
+            &middle,
+            "2026-01-01T00:00:00Z",
+            "2025-12-15T00:00:00Z",
+            "2026-01-15T00:00:00Z",
+        );
+    }
+
+    #[test]
+    fn a_year_begins_where_it_is_anchored() {
+        let fiscal = window(WindowKind::Year(4, 1), "UTC");
+        assert_span(
+            &fiscal,
+            "2026-03-31T23:59:59Z",
+            "2025-04-01T00:00:00Z",
+            "2026-04-01T00:00:00Z",
+        );
+        assert_span(
+            &fiscal,
+            "2026-04-01T00:00:00Z",
+            "2026-04-01T00:00:00Z",
+            "2027-04-01T00:00:00Z",
+        );
+        assert_span(
+            &fiscal,
+            "2026-12-31T12:00:00Z",
+            "2026-04-01T00:00:00Z",
+            "2027-04-01T00:00:00Z",
+        );
+        let leap = window(WindowKind::Year(2, 29), "UTC");
+        assert_span(
+            &leap,
+            "2026-02-28T00:00:00Z",
+            "2026-02-28T00:00:00Z",
+            "2027-02-28T00:00:00Z",
+        );
+    }
+
+    #[test]
+    fn windows_follow_each_other_without_a_gap() {
+        let kinds = [
+            WindowKind::Day,
+            WindowKind::Week(Weekday::Sunday),
+            WindowKind::Month(1),
+            WindowKind::Month(30),
+            WindowKind::Year(2, 29),
+            WindowKind::Year(7, 1),
+        ];
+        for kind in kinds {
+            let window = window(kind, "America/New_York");
+            let mut now = at("2023-12-15T12:00:00Z");
+            for _ in 0..800 {
+                let here = window.at(now).expect("a window");
+                let end = here.end.expect("an end");
+                assert!(here.start <= now && now < end, "{kind:?} at {now}");
+                assert_eq!(window.at(end).map(|next| next.start), Some(end), "{kind:?}");
+                now = now + jiff::SignedDuration::from_hours(27);
+            }
+        }
     }
 
     #[test]

@@ -31,7 +31,7 @@ fn whole(units: u64) -> Amount {
     Amount::from_whole(units).expect("an amount")
 }
 
-fn process_url(world: &World) -> String {
+pub(crate) fn process_url(world: &World) -> String {
     format!("{}/sentinel-hub/api/v1/process", world.guard.url)
 }
 

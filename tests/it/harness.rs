@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -17,6 +17,7 @@ use quota_guard::simulator::{Options, Simulator};
 use quota_guard::units::Amount;
 use serde_json::Value;
 
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_quota-guard");
 /// The key of team `agriculture`.
 pub(crate) const KEY: &str = "qg_agriculture";
 /// What the guard shows upstream instead.
@@ -129,9 +130,16 @@ impl World {
 
 impl Guard {
     pub(crate) fn start(policy: &Path) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_quota-guard"))
-            .args(["serve", "--config"])
-            .arg(policy)
+        Self::start_by(
+            Command::new(PROGRAM)
+                .args(["serve", "--config"])
+                .arg(policy),
+        )
+    }
+
+    /// By a command that becomes `quota-guard serve`.
+    pub(crate) fn start_by(command: &mut Command) -> Self {
+        let mut process = command
             .env("TEST_PLANET_KEY", UPSTREAM_KEY)
             .env("TEST_CLIENT_ID", "client-of-the-guard")
             .env("TEST_CLIENT_SECRET", UPSTREAM_KEY)
@@ -161,6 +169,25 @@ impl Guard {
     pub(crate) fn kill(&mut self) {
         self.process.kill().expect("the guard can be killed");
         self.process.wait().expect("it is gone");
+    }
+
+    /// Sends a signal by its name.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.process.id();
+        let sent = Command::new("sh")
+            .args(["-c", &format!("kill -{name} {pid}")])
+            .status();
+        assert!(sent.expect("a shell").success(), "{name} to {pid}");
+    }
+
+    /// Asks it to end, as an operator would, and waits until it has.
+    pub(crate) fn stop(mut self) -> ExitStatus {
+        self.signal("TERM");
+        self.process.wait().expect("it ends")
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
     }
 }
 
@@ -234,7 +261,7 @@ pub(crate) async fn try_call(
 }
 
 /// One upstream for each host of Planet's, all of them the simulator, and one team.
-fn base_policy(upstream: &str, folder: &std::path::Path) -> String {
+pub(crate) fn base_policy(upstream: &str, folder: &Path) -> String {
     let hash = quota_guard::identity::hash(KEY);
     format!(
         r#"

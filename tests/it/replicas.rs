@@ -1,74 +1,71 @@
-//! Many guards on one PostgreSQL store: together they keep one cap.
+//! Many guards on one PostgreSQL store: together they keep one cap, whichever of them is killed, replaced or
+//! told to stop meanwhile.
 
-use http::StatusCode;
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
-use tokio::task::JoinSet;
-use url::Url;
+use std::time::Duration;
 
-use crate::caps::one_pu;
-use crate::harness::{Guard, World, post};
+use quota_guard::clock::Stopwatch;
 
-const TWENTY: &str =
-    "[[budgets]]\nname = \"org-pu\"\nunit = \"pu\"\nlimit = 20\nwindow = \"month\"\n";
+use crate::crowd::{Tally, images};
+use crate::fleet::{Fleet, cap};
 
-fn server() -> Url {
-    let url = std::env::var("TEST_DATABASE_URL")
-        .expect("TEST_DATABASE_URL names the PostgreSQL server to test with; tests/run starts one");
-    url.parse().expect("a URL")
-}
-
-/// A store of the story's own.
-pub(crate) fn fresh_store() -> (Url, String) {
-    let mut random = [0; 8];
-    getrandom::fill(&mut random).expect("random bytes");
-    let schema = format!("story_{:016x}", u64::from_be_bytes(random));
-    let mut url = server();
-    url.query_pairs_mut().append_pair("schema", &schema);
-    (url, schema)
-}
-
-pub(crate) async fn drop_store(schema: &str) {
-    let mut server = PgConnection::connect(server().as_str())
-        .await
-        .expect("the server");
-    let drop = AssertSqlSafe(format!("DROP SCHEMA {schema} CASCADE"));
-    server.execute(drop).await.expect("the schema is there");
-}
-
-/// The policy with this store, for the `number`th guard on it.
-pub(crate) fn with_store(policy: &str, url: &Url, number: usize) -> String {
-    let (before, after) = policy.split_once("url = \"sqlite:").expect("a store");
-    let (file, after) = after.split_once("\"\n").expect("a line");
-    format!("{before}url = \"{url}\"\njournal = \"{file}.{number}\"\n{after}")
+/// How many requests race for the cap. Set `QUOTA_GUARD_TEST_RACE=10000` for a long race; where nothing is
+/// optimised and the machine is busy with other tests that takes minutes.
+fn race() -> u64 {
+    let asked = std::env::var("QUOTA_GUARD_TEST_RACE");
+    asked.map_or(1_500, |number| number.parse().expect("a number"))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_guards_on_one_database_admit_exactly_the_cap() {
-    let (url, schema) = fresh_store();
-    let mut second = String::new();
-    let world = World::start_changed(TWENTY, |base| {
-        second = with_store(&base, &url, 2) + TWENTY;
-        with_store(&base, &url, 1)
-    })
-    .await;
-    let policy = world.folder.path().join("second.toml");
-    std::fs::write(&policy, second).expect("a file");
-    let other = Guard::start(&policy);
-    let mut calls = JoinSet::new();
-    for number in 0..60 {
-        let guard = if number % 2 == 0 {
-            &world.guard
-        } else {
-            &other
-        };
-        let url = format!("{}/sentinel-hub/api/v1/process", guard.url);
-        calls.spawn(async move { post(&url, &one_pu()).await.status });
-    }
-    let statuses = calls.join_all().await;
-    let count = |wanted| statuses.iter().filter(|status| **status == wanted).count();
-    assert_eq!(count(StatusCode::OK), 20, "{statuses:?}");
-    assert_eq!(count(StatusCode::FORBIDDEN), 40, "{statuses:?}");
-    assert_eq!(world.billed(), world.booked("org-pu").await);
-    drop((world, other));
-    drop_store(&schema).await;
+async fn three_guards_on_one_database_admit_exactly_the_cap() {
+    let fleet = Fleet::start(3, &cap(10)).await;
+    let crowd = fleet.crowd(900);
+    let tally = crowd.end().await;
+    let served = Tally::of(&tally.served);
+    assert_eq!(served, 640, "{tally:?}");
+    assert_eq!(served + Tally::of(&tally.refused), 900, "{tally:?}");
+    let (audit, bill) = fleet.final_audit().await;
+    assert_eq!(bill, images(640));
+    assert_eq!((audit.known(), audit.unknowns), (bill, Vec::new()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guard_that_is_killed_in_a_race_passes_no_cap_and_strands_nothing() {
+    let pu = race() / 160; // two of five requests find room
+    let room = images(pu * 64);
+    let mut fleet = Fleet::start(3, &cap(pu)).await;
+    let crowd = fleet.crowd(race());
+    crowd.answered(race() / 5).await;
+    fleet.kill(1);
+    crowd.answered(race() / 4).await;
+    fleet.start_guard(1);
+    let tally = crowd.end().await;
+    let (audit, bill) = fleet.final_audit().await;
+    assert!(bill <= room, "{bill} billed");
+    let (unknown, lost) = (audit.balance.unknown, Tally::of(&tally.lost));
+    println!("{bill} of {room} billed, {unknown} unknown, {lost} requests without an answer");
+    let used = audit.known().saturating_add(unknown);
+    assert!(used <= room, "{audit:?}");
+    let left = room.minus(used);
+    assert!(
+        left < images(1),
+        "{left} is left, and was refused to those who asked: {audit:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_graceful_shutdown_drops_no_queued_spending() {
+    let mut fleet = Fleet::start(2, &cap(1000)).await;
+    let crowd = fleet.crowd(u64::MAX);
+    crowd.answered(400).await;
+    let begun = Stopwatch::start();
+    fleet.stop(0);
+    assert!(
+        begun.elapsed() < Duration::from_secs(30),
+        "the drain's time"
+    );
+    crowd.more(|tally| &tally.served, 50).await;
+    fleet.stop(1);
+    crowd.go_home().await;
+    let (audit, bill) = fleet.final_audit().await;
+    assert_eq!((audit.known(), audit.unknowns), (bill, Vec::new()));
 }

@@ -1,14 +1,15 @@
 //! What goes on beside the requests: marks to the journal, reports to the books, orphans cleared up, and
 //! silent replicas given up.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tracing::{debug, error, warn};
 
 use super::{LeasedBooks, not_written};
-use crate::ledger::{Epoch, LedgerError, Marks, Proof};
-use crate::units::UtcTime;
+use crate::ledger::{Cap, Epoch, LedgerError, Marks, Proof, ReplicaId};
+use crate::units::{Amount, Unit, UtcTime};
 
 /// How often the books hear what was spent. What was not reported is in doubt after a crash.
 const REPORT_EVERY: Duration = Duration::from_millis(50);
@@ -30,6 +31,7 @@ pub(super) fn keep(books: &Arc<LeasedBooks>) {
         LOOK_FOR_SILENT_EVERY,
         async |books| {
             books.give_up_the_silent().await;
+            books.compare_limits().await;
         },
     ));
     tokio::spawn(mark(Arc::downgrade(books)));
@@ -106,6 +108,9 @@ impl LeasedBooks {
         match self.tell_the_books().await {
             Ok(()) => {}
             Err(cause) => debug!(%cause, "the books could not be told"),
+        }
+        if let Err(cause) = self.tell_what_is_late().await {
+            debug!(%cause, "the books could not be told what is late");
         }
         self.clear_up_orphans().await;
     }
@@ -217,6 +222,29 @@ impl LeasedBooks {
         Ok(())
     }
 
+    /// Warns, once for each change, of limits that the policies of living guards set differently.
+    async fn compare_limits(&self) {
+        let Ok(published) = self.books.published().await else {
+            return; // the next look will tell
+        };
+        let differing = differing(&published);
+        let mut said = self
+            .differing
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if *said == differing {
+            return;
+        }
+        for (budget, unit) in &differing {
+            warn!(
+                budget = &**budget,
+                %unit,
+                "guards on this store have different policies: of each limit the lower one holds"
+            );
+        }
+        *said = differing;
+    }
+
     async fn give_up_the_silent(&self) {
         use crate::ledger::Ledger as _;
         let now = self.clock.now();
@@ -229,5 +257,51 @@ impl LeasedBooks {
             }
             Err(cause) => debug!(%cause, "could not look for silent guards"),
         }
+    }
+}
+
+/// The budgets whose limits are not the same with every replica that has published any.
+fn differing(published: &[(ReplicaId, Cap)]) -> BTreeSet<(Arc<str>, Unit)> {
+    let replicas: BTreeSet<ReplicaId> = published.iter().map(|(replica, _)| *replica).collect();
+    let name = |cap: &Cap| (Arc::clone(&cap.budget), cap.unit);
+    let mut limits: BTreeMap<_, Vec<Option<Amount>>> = BTreeMap::new();
+    for (_, cap) in published {
+        limits.entry(name(cap)).or_default().push(cap.limit);
+    }
+    let differ = |limits: &Vec<Option<Amount>>| {
+        limits.len() < replicas.len() || limits.windows(2).any(|two| two[0] != two[1])
+    };
+    let differing = limits.into_iter().filter(|(_, limits)| differ(limits));
+    differing.map(|(name, _)| name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_differs_when_one_guard_has_another_or_none() {
+        let guard = |number| ReplicaId::from_uuid(uuid::Uuid::from_u128(number));
+        let cap = |budget: &str, whole: u64| Cap {
+            budget: budget.into(),
+            unit: Unit::Pu,
+            limit: Amount::from_whole(whole),
+        };
+        let mut published = vec![
+            (guard(1), cap("org", 5)),
+            (guard(1), cap("team", 5)),
+            (guard(2), cap("org", 5)),
+            (guard(2), cap("team", 4)),
+        ];
+        let names = |published: &[(ReplicaId, Cap)]| {
+            let differing = differing(published);
+            differing
+                .into_iter()
+                .map(|(budget, _)| budget.to_string())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(names(&published), ["team"]);
+        published.push((guard(2), cap("new", 1)));
+        assert_eq!(names(&published), ["new", "team"]);
     }
 }

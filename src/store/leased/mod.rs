@@ -5,16 +5,19 @@
 
 mod journal;
 mod keeper;
+mod late;
 #[cfg(test)]
 mod tests;
 
 pub use journal::{Journal, JournalError};
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
+use tracing::warn;
 
 use crate::clock::Clock;
 use crate::ledger::{
@@ -23,7 +26,7 @@ use crate::ledger::{
     ReplicaId, Report, RequestId, Reserved, Standing, TopUp,
 };
 use crate::policy::Account;
-use crate::units::UtcTime;
+use crate::units::{Unit, UtcTime};
 
 /// How often a request asks again whose budget is only short because others lease of it.
 const GATHERINGS: usize = 6;
@@ -40,12 +43,16 @@ pub struct LeasedBooks {
     reporting: tokio::sync::Mutex<()>,
     /// A lease runs short of what the journal allows.
     running_short: Notify,
+    /// The limits that policies of guards on these books were found to differ in.
+    differing: Mutex<BTreeSet<(Arc<str>, Unit)>>,
 }
 
 struct State {
     book: LeaseBook,
     /// Earlier lives of this process that the books had closed.
     orphans: Vec<Orphans>,
+    /// How requests ended that are in the books, and that these could not be told yet.
+    late: BTreeMap<RequestId, (Outcome, UtcTime)>,
     /// The books are older than what was written into them.
     restored: bool,
 }
@@ -63,6 +70,7 @@ impl LeasedBooks {
         let state = State {
             book: LeaseBook::new(begun.epoch, now),
             orphans: Vec::new(),
+            late: BTreeMap::new(),
             restored: false,
         };
         let leased = Arc::new(Self {
@@ -72,6 +80,7 @@ impl LeasedBooks {
             journal: Mutex::new(journal),
             reporting: tokio::sync::Mutex::new(()),
             running_short: Notify::new(),
+            differing: Mutex::default(),
         });
         keeper::keep(&leased);
         Ok((leased, begun))
@@ -97,6 +106,7 @@ impl LeasedBooks {
             state.book.give_back_all();
         }
         self.tell_the_books().await?;
+        self.tell_what_is_late().await?;
         self.books.leave(now).await
     }
 
@@ -176,8 +186,9 @@ impl LeasedBooks {
 
     /// What the books do not know yet, they are told; then they can be read.
     async fn up_to_date(&self) {
-        // what could not be told is still in the book, and the reader sees what the books have
+        // what could not be told is still here, and the reader sees what the books have
         _ = self.tell_the_books().await;
+        _ = self.tell_what_is_late().await;
     }
 
     /// Shows what is under way in leases as held: for a reader it is no longer free.
@@ -251,7 +262,13 @@ impl Ledger for LeasedBooks {
                 return Ok(Vec::new());
             }
         }
-        self.alive(|| self.books.close(request, outcome, now)).await
+        match self.alive(|| self.books.close(request, outcome, now)).await {
+            Err(LedgerError::Unavailable(cause)) if self.tell_later(request, outcome, now) => {
+                warn!(request.id = %request, cause, "the books will be told later how it ended");
+                Ok(Vec::new())
+            }
+            answer => answer,
+        }
     }
 
     async fn reconcile(

@@ -10,7 +10,8 @@ use crate::ledger::{LEASE_LIFE, Model};
 use crate::store::contract::words::*;
 use crate::units::Amount;
 
-/// The promises that a caller sees. Those that count the lines of the journal are for the books alone.
+/// The promises that a caller sees. Those that count the lines of the journal are for the books alone; so is
+/// the promise that an id is spent, for a lease does not know the ids that reserved in the books before it.
 mod leased_books {
     crate::store::contract::promises! { leases_before_a_model;
         caps::exactly_the_cap_is_granted,
@@ -36,7 +37,6 @@ mod leased_books {
         life::evidence_is_for_what_is_in_doubt,
         life::what_never_reserved_cannot_end,
         repeats::concurrent_repeats_of_one_reserve_count_once,
-        repeats::an_id_is_spent_when_its_reservation_has_ended,
         repeats::the_first_evidence_wins,
         repeats::a_create_is_found_again_until_its_answer_was_delivered,
         repeats::a_create_that_is_over_is_not_found_again,
@@ -312,6 +312,30 @@ async fn without_its_books_a_guard_serves_inside_its_leases_and_then_refuses() {
         (settled > i64::try_from(sent).unwrap()).then_some(settled)
     });
     assert_eq!(all.await, i64::try_from(sent).unwrap() + 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_charge_that_the_books_could_not_take_is_told_later_and_not_skipped() {
+    let folder = tempfile::tempdir().unwrap();
+    let away = Arc::new(Away {
+        books: Model::default().beside(replica(1)),
+        away: AtomicBool::new(false),
+    });
+    let guard = guard_over(away.clone(), &folder, 1).await;
+    let books = guard.shared();
+    for number in 1..=2 {
+        let mut order = request(number, vec![claim("org", 7, 100)]);
+        order.certain = true;
+        guard.books.reserve(&order, noon()).await.unwrap();
+    }
+    away.away.store(true, Ordering::SeqCst);
+    close(&books, 1, charged(9)).await;
+    close(&books, 1, Outcome::Voided).await; // the first outcome wins
+    close(&books, 2, lost()).await;
+    let held = away.books.balance(&account("org")).await.unwrap().held;
+    assert_eq!(held, units(14), "it counts meanwhile");
+    away.away.store(false, Ordering::SeqCst);
+    until(async || (columns(&books, "org").await == [7, 2, 7, 0]).then_some(())).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

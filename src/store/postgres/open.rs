@@ -68,7 +68,10 @@ pub(super) async fn open(url: &Secret, replica: ReplicaId) -> Result<Opened, Ope
 }
 
 /// Whether the server is one that books can be kept on at all.
-pub(super) async fn prove_fit(connection: &mut PgConnection, address: &Address) -> Result<(), OpenError> {
+pub(super) async fn prove_fit(
+    connection: &mut PgConnection,
+    address: &Address,
+) -> Result<(), OpenError> {
     let found = sqlx::query(
         "SELECT current_setting('server_version_num')::integer / 10000 AS version,
              pg_is_in_recovery() AS standby,

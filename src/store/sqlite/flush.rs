@@ -1,7 +1,8 @@
 //! Writes what a batch has changed: all of it in one transaction, many rows to a statement.
 
 use sqlx::query_builder::Separated;
-use sqlx::{Connection, QueryBuilder, Sqlite as Dialect, SqliteConnection};
+use sqlx::{Executor, QueryBuilder, Sqlite as Dialect, SqliteConnection};
+use tracing::debug;
 
 use super::read::bytes;
 use crate::ledger::{Cap, Epoch, Event, TopUp};
@@ -14,7 +15,27 @@ use crate::units::{Amount, UtcTime};
 pub(super) const PORTIONS: [usize; 3] = [64, 8, 1];
 
 /// Makes a batch's changes durable, or leaves the disk as it was.
+///
+/// The transaction is in plain words. When a disk is full SQLite has rolled back by itself, and a
+/// `sqlx::Transaction` would wait for ever for a rollback of its own to succeed.
 pub(super) async fn write(
+    connection: &mut SqliteConnection,
+    changes: &Changes<'_>,
+) -> Result<(), sqlx::Error> {
+    connection.execute("BEGIN IMMEDIATE").await?;
+    let written = match put_all(connection, changes).await {
+        Ok(()) => connection.execute("COMMIT").await.map(drop),
+        Err(cause) => Err(cause),
+    };
+    if written.is_err() {
+        if let Err(cause) = connection.execute("ROLLBACK").await {
+            debug!(%cause, "there was nothing left to roll back");
+        }
+    }
+    written
+}
+
+async fn put_all(
     connection: &mut SqliteConnection,
     changes: &Changes<'_>,
 ) -> Result<(), sqlx::Error> {
@@ -27,31 +48,30 @@ pub(super) async fn write(
         entries,
         events,
     } = changes;
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    put(&mut transaction, &ACCOUNT, rows, |to, row| {
+    put(connection, &ACCOUNT, rows, |to, row| {
         bind_row(to, row);
     })
     .await?;
-    put(&mut transaction, &RESERVATION, records, bind_record).await?;
-    put(&mut transaction, &ENTRY, entries, bind_entry).await?;
-    put(&mut transaction, &LIFE, lives, bind_life).await?;
-    put(&mut transaction, &TOP_UP, top_ups, |to, top_up| {
+    put(connection, &RESERVATION, records, bind_record).await?;
+    put(connection, &ENTRY, entries, bind_entry).await?;
+    put(connection, &LIFE, lives, bind_life).await?;
+    put(connection, &TOP_UP, top_ups, |to, top_up| {
         bind_top_up(to, top_up);
     })
     .await?;
-    put(&mut transaction, &EVENT, events, bind_event).await?;
+    put(connection, &EVENT, events, bind_event).await?;
     if let Some((replica, caps)) = caps {
         let replica = replica.to_string();
         sqlx::query("DELETE FROM cap WHERE replica = ?")
             .bind(&replica)
-            .execute(&mut *transaction)
+            .execute(&mut *connection)
             .await?;
-        put(&mut transaction, &CAP, caps, |to, cap| {
+        put(connection, &CAP, caps, |to, cap| {
             bind_cap(to, &replica, cap);
         })
         .await?;
     }
-    transaction.commit().await
+    Ok(())
 }
 
 /// A statement around its rows of values.

@@ -20,6 +20,10 @@ pub(super) const APPLICATION_ID: i64 = 0x5147_7264;
 /// How long a statement waits for somebody who looks into the file with another tool.
 pub(super) const LOCKED_FOR: Duration = Duration::from_secs(2);
 const READERS: u32 = 4;
+/// `SQLITE_READONLY`, `SQLITE_CORRUPT` and `SQLITE_NOTADB`.
+const READ_ONLY: i32 = 8;
+const CORRUPT: i32 = 11;
+const NOT_A_DATABASE: i32 = 26;
 
 pub(super) async fn open(
     path: &Path,
@@ -52,7 +56,8 @@ pub(super) fn options(path: &Path) -> SqliteConnectOptions {
         .busy_timeout(LOCKED_FOR)
 }
 
-/// An empty file becomes ours; one with tables must have been ours before.
+/// An empty file becomes ours; one with tables must have been ours before. The mark is written either way:
+/// a file that takes no writes is found out before anybody relies on it.
 async fn prove_ours(writer: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {
     let found: Result<(i64, i64), sqlx::Error> = sqlx::query_as(
         "SELECT (SELECT application_id FROM pragma_application_id), (SELECT count(*) FROM sqlite_schema)",
@@ -60,11 +65,10 @@ async fn prove_ours(writer: &mut SqliteConnection, path: &Path) -> Result<(), Op
     .fetch_one(&mut *writer)
     .await;
     match found.map_err(|cause| not_ours(path, cause))? {
-        (APPLICATION_ID, _) => Ok(()),
-        (0, 0) => {
+        (APPLICATION_ID, _) | (0, 0) => {
             let mark = sqlx::AssertSqlSafe(format!("PRAGMA application_id = {APPLICATION_ID}"));
             let marked = sqlx::query(mark).execute(writer).await;
-            marked.map(drop).map_err(|cause| unreachable(path, cause))
+            marked.map(drop).map_err(|cause| not_ours(path, cause))
         }
         _ => Err(somebody_elses(path)),
     }
@@ -78,19 +82,31 @@ fn not_migrated(path: &Path, error: MigrateError) -> OpenError {
                 version,
             }
         }
+        MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _) => {
+            not_ours(path, cause)
+        }
         other => unreachable(path, other),
     }
 }
 
-/// SQLite's own word for a file that is no database is its result code 26.
+/// By SQLite's result codes. Extended ones have the plain one in their lowest byte.
 pub(super) fn not_ours(path: &Path, cause: sqlx::Error) -> OpenError {
     let code = cause
         .as_database_error()
         .and_then(sqlx::error::DatabaseError::code);
-    if code.as_deref() == Some("26") {
-        return somebody_elses(path);
+    let code: Option<i32> = code.and_then(|code| code.parse().ok());
+    match code.map(|code| code & 0xff) {
+        Some(NOT_A_DATABASE) => somebody_elses(path),
+        Some(CORRUPT) => OpenError::Damaged {
+            path: path.into(),
+            cause: cause.into(),
+        },
+        Some(READ_ONLY) => OpenError::ReadOnlyFile {
+            path: path.into(),
+            cause: cause.into(),
+        },
+        _ => unreachable(path, cause),
     }
-    unreachable(path, cause)
 }
 
 pub(super) fn somebody_elses(path: &Path) -> OpenError {
