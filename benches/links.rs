@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use quota_guard::planet::Mount;
+use quota_guard::planet::{Mount, UpstreamKind};
 use quota_guard::upstream::{Form, HiddenKey, Linked, Links};
 
 const LINKS: usize = 1_000;
@@ -35,6 +35,7 @@ fn rewriting(criterion: &mut Criterion) {
         .zip(&mounts)
         .map(|((name, url), mount)| Linked {
             name,
+            kind: UpstreamKind::Planet,
             url,
             also_known_as: &[],
             mount,

@@ -14,13 +14,15 @@ use tracing::{error, info};
 use crate::admin::Admin;
 use crate::clock::Clock;
 use crate::front::{self, CutOff, Limits, Listener, TlsError, respond};
-use crate::guard::{Consultant, Guard, Pacer, PlaceError, Places, Relay, Resends, Revising};
-use crate::identity::{SecretError, Tokens};
+use crate::guard::{
+    Consultant, Downloads, Guard, Margins, Pacer, PlaceError, Places, Relay, Resends, Revising,
+    Sharing,
+};
+use crate::identity::{Seal, SecretError, Tokens};
 use crate::ledger::{Cap, Ledger, RequestId};
 use crate::policy::{Budget, Policy, Server, Tls};
 use crate::store::{self, LeasedBooks, OpenError};
 use crate::telemetry::Metrics;
-use crate::units::UtcTime;
 use crate::upstream::{Body, Exchanges, LinkError, Pool, PoolError, Trust};
 
 /// The admin port serves a few people and scrapers.
@@ -101,9 +103,8 @@ pub async fn start(policy: Policy, clock: Arc<dyn Clock>) -> Result<Running, Boo
         local(&admin_tcp, server.admin_listen)?,
     );
     let public_url = public_url(server, address);
-    let books = store::open(policy.store(), &clock).await?;
+    let books = open_books(&policy, &clock).await?;
     let ledger: Arc<dyn Ledger> = books.clone();
-    publish_limits(&*ledger, &policy, clock.now()).await?;
     let metrics = Arc::new(Metrics::new()?);
     metrics.count_policy_load(true);
     let places = Places::open(&policy)?;
@@ -118,8 +119,11 @@ pub async fn start(policy: Policy, clock: Arc<dyn Clock>) -> Result<Running, Boo
         ),
         revising: Revising::default(),
         tokens: Tokens::new(places.secrets())?,
+        downloads: Downloads::new(Seal::new(places.secrets())?, &policy, &public_url),
         places,
         pacer: Pacer::new(&policy),
+        sharing: Sharing::new(&policy),
+        margins: Margins::new(&policy, []),
         relay: Relay::new(&policy, &public_url)?,
         consultant: Consultant::new(
             &policy,
@@ -157,6 +161,17 @@ pub async fn start(policy: Policy, clock: Arc<dyn Clock>) -> Result<Running, Boo
         rolling_up: store::roll_up_daily(policy.store().clone(), clock),
         books,
     })
+}
+
+/// The books, told of the limits that the policy sets.
+async fn open_books(
+    policy: &Policy,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<LeasedBooks>, OpenError> {
+    let books = store::open(policy.store(), clock).await?;
+    let caps: Vec<Cap> = policy.budgets().iter().map(cap).collect();
+    books.publish(&caps, clock.now()).await?;
+    Ok(books)
 }
 
 fn serve_guard(
@@ -214,15 +229,6 @@ fn serve_admin(
         Exchanges::default(),
         told_to_stop(stopped),
     ))
-}
-
-async fn publish_limits(
-    ledger: &dyn Ledger,
-    policy: &Policy,
-    now: UtcTime,
-) -> Result<(), OpenError> {
-    let caps: Vec<Cap> = policy.budgets().iter().map(cap).collect();
-    Ok(ledger.publish(&caps, now).await?)
 }
 
 /// A budget's limit, for the other guards to see.

@@ -11,6 +11,7 @@ use prometheus::{
 };
 use tracing_subscriber::EnvFilter;
 
+use crate::cost::Factor;
 use crate::ledger::{Charge, ChargeSource};
 use crate::planet::Api;
 use crate::units::{Amount, Amounts, Unit};
@@ -82,7 +83,16 @@ pub struct Metrics {
     questions: IntCounterVec,
     question: HistogramVec,
     holds_open: Gauge,
+    safety_margin: GaugeVec,
+    cache: CacheMetrics,
     budgets: [GaugeVec; 6],
+}
+
+/// What one answer for several requests comes to.
+struct CacheMetrics {
+    saved: CounterVec,
+    answers: IntCounterVec,
+    bytes: Gauge,
 }
 
 impl Metrics {
@@ -146,6 +156,12 @@ impl Metrics {
                 UPSTREAM_BUCKETS,
             )?,
             holds_open: m.gauge("holds_open", "Requests that wait for approval.")?,
+            safety_margin: m.gauges(
+                "safety_margin",
+                "What PU predictions are multiplied by, where that is learned.",
+                &["api", "team"],
+            )?,
+            cache: m.cache()?,
             budgets: m.budgets()?,
             registry: m.registry,
         })
@@ -174,7 +190,8 @@ impl Metrics {
         }
     }
 
-    /// Counts a charge; a unit that the charge does not name was charged as predicted.
+    /// Counts a charge; a unit that the charge does not name was charged as predicted. Only what is known
+    /// of the actual charge says how good the prediction was.
     pub fn count_charged(&self, api: Api, team: &str, predicted: &Amounts, charge: &Charge) {
         for (unit, amount) in predicted.iter() {
             let (amount, source) = match charge.amounts.get(unit) {
@@ -186,7 +203,9 @@ impl Metrics {
                 .with_label_values(&labels)
                 .inc_by(float(amount));
         }
-        let ratio = charge.amounts.get(Unit::Pu).zip(predicted.get(Unit::Pu));
+        let is_actual = charge.source != ChargeSource::Predicted;
+        let actual = charge.amounts.get(Unit::Pu).filter(|_| is_actual);
+        let ratio = actual.zip(predicted.get(Unit::Pu));
         if let Some((actual, predicted)) = ratio.filter(|(_, predicted)| !predicted.is_zero()) {
             let ratio = float(actual) / float(predicted);
             self.prediction_ratio
@@ -222,6 +241,38 @@ impl Metrics {
         self.question
             .with_label_values(&[api.name()])
             .observe(waited.as_secs_f64());
+    }
+
+    /// Counts an answer that might have been another's; `cache` says whose it was.
+    pub fn count_cache(&self, api: Api, team: &str, cache: &'static str) {
+        self.cache
+            .answers
+            .with_label_values(&[api.name(), team, cache])
+            .inc();
+    }
+
+    /// Counts what an answer saved.
+    pub fn count_saved(&self, api: Api, team: &str, cache: &'static str, saved: &Amounts) {
+        for (unit, amount) in saved.iter() {
+            self.cache
+                .saved
+                .with_label_values(&[unit.name(), api.name(), team, cache])
+                .inc_by(float(amount));
+        }
+    }
+
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a metric's value is a double by definition"
+    )]
+    pub fn set_cache_bytes(&self, bytes: u64) {
+        self.cache.bytes.set(bytes as f64);
+    }
+
+    pub fn set_margin(&self, api: Api, team: &str, margin: Factor) {
+        self.safety_margin
+            .with_label_values(&[api.name(), team])
+            .set(float(margin.into()));
     }
 
     pub fn set_holds_open(&self, open: u32) {
@@ -295,6 +346,15 @@ impl Maker {
         self.register(Gauge::with_opts(named(name, help))?)
     }
 
+    fn gauges(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> Result<GaugeVec, prometheus::Error> {
+        self.register(GaugeVec::new(named(name, help), labels)?)
+    }
+
     fn histogram(&self, name: &str, help: &str) -> Result<Histogram, prometheus::Error> {
         let options = HistogramOpts::from(named(name, help)).buckets(OVERHEAD_BUCKETS.to_vec());
         self.register(Histogram::with_opts(options)?)
@@ -308,6 +368,22 @@ impl Maker {
     ) -> Result<HistogramVec, prometheus::Error> {
         let options = HistogramOpts::from(named(name, help)).buckets(buckets.to_vec());
         self.register(HistogramVec::new(options, &["api"])?)
+    }
+
+    fn cache(&self) -> Result<CacheMetrics, prometheus::Error> {
+        Ok(CacheMetrics {
+            saved: self.sums(
+                "saved_total",
+                "What answers would have cost that were another's.",
+                &["unit", "api", "team", "cache"],
+            )?,
+            answers: self.counts(
+                "cache_answers_total",
+                "Answers that might have been another's, by whose they were.",
+                &["api", "team", "cache"],
+            )?,
+            bytes: self.gauge("cache_bytes", "Bytes of the answers that are kept.")?,
+        })
     }
 
     /// One gauge for each amount of a [`BudgetReading`], in its order.
@@ -386,12 +462,22 @@ mod tests {
             source: ChargeSource::Header,
         };
         metrics.count_charged(Api::Process, "agriculture", &predicted, &charge);
+        let guessed = Charge {
+            amounts: predicted.clone(),
+            source: ChargeSource::Predicted,
+        };
+        metrics.count_charged(Api::Process, "agriculture", &predicted, &guessed);
+        metrics.count_cache(Api::Tiles, "agriculture", "hit");
+        metrics.count_saved(Api::Tiles, "agriculture", "hit", &predicted);
         let text = metrics.render(&[]).unwrap();
         for line in [
+            r#"quota_guard_cache_answers_total{api="tiles",cache="hit",team="agriculture"} 1"#,
+            r#"quota_guard_saved_total{api="tiles",cache="hit",team="agriculture",unit="pu"} 4"#,
             r#"quota_guard_requests_total{api="process",decision="forwarded",team="agriculture"} 1"#,
             r#"quota_guard_predicted_total{api="process",team="agriculture",unit="pu"} 4"#,
             r#"quota_guard_charged_total{api="process",source="header",team="agriculture",unit="pu"} 1.5"#,
             r#"quota_guard_prediction_ratio_bucket{api="process",le="0.5"} 1"#,
+            r#"quota_guard_prediction_ratio_count{api="process"} 1"#,
         ] {
             assert!(text.contains(line), "{line} is missing in\n{text}");
         }

@@ -25,6 +25,8 @@ const FORESTRY: &str = "demo-forestry";
 
 /// Of an answer that is shown.
 const SHOWN: usize = 300;
+/// Of a link.
+const SHOWN_LINK: usize = 80;
 
 pub(super) async fn run() -> anyhow::Result<()> {
     let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -36,6 +38,10 @@ pub(super) async fn run() -> anyhow::Result<()> {
         .replace(
             "http://127.0.0.1:9090",
             &format!("http://{}", simulator.address()),
+        )
+        .replace(
+            "http://localhost:9090",
+            &format!("http://localhost:{}", simulator.address().port()),
         )
         .replace("127.0.0.1:8080", "127.0.0.1:0")
         .replace("127.0.0.1:8081", "127.0.0.1:0")
@@ -114,6 +120,7 @@ impl Client {
             order(),
         )
         .await?;
+        self.download().await?;
         self.step(
             "A subscription for ten years back",
             AGRICULTURE,
@@ -144,6 +151,28 @@ impl Client {
             }
         }
         println!("    {passed} passed, {refused} were refused: its budget held");
+        Ok(())
+    }
+
+    /// The first file of the order that was placed.
+    async fn download(&self) -> anyhow::Result<()> {
+        let orders = format!("{}/compute/ops/orders/v2", self.guard);
+        let (_, listed) = self.call(Method::GET, &orders, AGRICULTURE, None).await?;
+        let listed: Value = serde_json::from_slice(&listed)?;
+        let order = text(&listed["orders"][0]["_links"]["_self"])?;
+        let mut done = Value::Null;
+        while done["_links"]["results"].is_null() {
+            let (_, answer) = self.call(Method::GET, order, AGRICULTURE, None).await?;
+            done = serde_json::from_slice(&answer)?;
+        }
+        let file = text(&done["_links"]["results"][0]["location"])?;
+        let (response, bytes) = self.call(Method::GET, file, AGRICULTURE, None).await?;
+        println!(
+            "- Its first file: the link is the guard's own, and each byte is counted\n    GET {}… -> {}, {} bytes",
+            file.chars().take(SHOWN_LINK).collect::<String>(),
+            response.status(),
+            bytes.len()
+        );
         Ok(())
     }
 
@@ -191,6 +220,12 @@ impl Client {
         let answer = body.collect().await?.to_bytes();
         Ok((Response::from_parts(head, ()), answer))
     }
+}
+
+fn text(value: &Value) -> anyhow::Result<&str> {
+    value
+        .as_str()
+        .context("the pretended Planet leaves a link out")
 }
 
 const PROCESS: &str = "/sentinel-hub/api/v1/process";

@@ -11,7 +11,8 @@ use crate::units::{Amount, Pu, Unit};
 /// 4096 × 4096 pixels, eight bands and a mask of 16 bits each, uncompressed.
 const QUAD_BYTES: u128 = 4_096 * 4_096 * 9 * 2;
 
-/// One quad by `GET …/quads/{id}/full`, its bytes included.
+/// One quad by `GET …/quads/{id}/full`. Its bytes are predicted even where they are counted: the quad is
+/// charged as soon as it is asked for, and then it is too late to find that there is no room for them.
 pub fn quad(quad: &Quad, prices: &Prices, plan: &Plan) -> Result<Estimate, Unbounded> {
     priced(plan)?;
     let bytes = Some(QUAD_BYTES);
@@ -94,7 +95,7 @@ pub(super) fn ordered(
             PRICE_LIST,
         )?);
     }
-    if ask.delivery != Delivery::Collection {
+    if plan.predicts_egress(ask.delivery) {
         let bytes = QUAD_BYTES.checked_mul(count.into());
         lines.push(batch::egress(prices, bytes, ask.delivery, &quantity)?);
     }

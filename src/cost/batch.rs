@@ -1,6 +1,6 @@
 //! The part that orders and subscriptions share: scenes are activated, worked on and delivered.
 
-use super::{BillableAssets, Charged, Line, Plan, Prices, QuotaStyle, SceneFigures};
+use super::{BillableAssets, Charged, Line, Plan, Prices, QuotaStyle, SceneFigures, egress};
 use crate::planet::Unbounded;
 use crate::planet::bundles::AssetCounts;
 use crate::planet::geometry::Shape;
@@ -9,8 +9,6 @@ use crate::units::{Amount, Pu, SquareKm, Unit};
 
 pub(super) const PRICE_LIST: &str = "docs.planet.com/platform/processing-units";
 pub(super) const QUOTA_STYLES: &str = "support.planet.com/hc/en-us/articles/4408257291793";
-/// GB are taken for 10^9 bytes: the smaller of the two readings, so that there are more of them.
-const BYTES_PER_GB: u128 = 1_000_000_000;
 /// Added for every file: headers, padding, and the whole of a metadata file, at their most.
 const BYTES_PER_FILE: u128 = 1 << 20;
 const MICROS_PER_ONE: u128 = 1_000_000;
@@ -70,6 +68,9 @@ impl Batch<'_> {
         let mut lines = Vec::new();
         if plan.charges.contains(&Charged::Pu) {
             self.pu_lines(prices, billable, &mut lines)?;
+            if plan.predicts_egress(self.delivery) {
+                lines.push(self.egress(prices)?);
+            }
         }
         if plan.charges.contains(&Charged::Km2) {
             lines.push(self.downloaded(prices, plan, billable)?);
@@ -117,9 +118,6 @@ impl Batch<'_> {
                 on.clone(),
                 PRICE_LIST,
             )?);
-        }
-        if self.delivery != Delivery::Collection {
-            lines.push(self.egress(prices)?);
         }
         Ok(())
     }
@@ -205,8 +203,8 @@ impl Batch<'_> {
     }
 }
 
-/// `bytes` at the price of egress. What is downloaded by links is charged when it is downloaded, under
-/// the rule's other name.
+/// At most so many `bytes` at the price of egress. What is downloaded by links is charged when it is
+/// downloaded, under the rule's other name.
 pub(super) fn egress(
     prices: &Prices,
     bytes: Option<u128>,
@@ -214,15 +212,10 @@ pub(super) fn egress(
     quantity: &str,
 ) -> Result<Line, Unbounded> {
     let rule = match delivery {
-        Delivery::Links => "download-egress",
+        Delivery::Links => egress::BY_LINK,
         Delivery::Cloud | Delivery::Collection => "egress",
     };
-    let amount = bytes.and_then(|bytes| {
-        let micros = u128::from(prices.egress_gb.micros().unsigned_abs())
-            .checked_mul(bytes)?
-            .div_ceil(BYTES_PER_GB);
-        Amount::from_micros(i64::try_from(micros).ok()?)
-    });
+    let amount = bytes.and_then(|bytes| egress::price(bytes, prices));
     let megabytes = bytes.unwrap_or(u128::MAX).div_ceil(1_000_000);
     line(
         rule,
@@ -346,7 +339,11 @@ mod tests {
     fn without_figures_egress_and_km2_have_no_bound() {
         let tools = Tools::default();
         let by_links = batch(&tools, Delivery::Links);
-        let (prices, plan) = (Prices::default(), Plan::default());
+        let prices = Prices::default();
+        let plan = Plan {
+            meters_downloads: false,
+            ..Plan::default()
+        };
         assert!(by_links.lines(&prices, &plan, BillableAssets::All).is_err());
         let km2 = Plan {
             charges: vec![Charged::Km2],

@@ -46,9 +46,16 @@ pub fn activated_before(asset: &Asset, plan: &Plan) -> Result<Estimate, Unbounde
     Ok(estimate)
 }
 
-/// The bytes of one whole asset, and its whole scene: as area under management, and on km² plans. A range
-/// or a look at the headers is charged as much.
+/// One asset's whole scene: as area under management, and on km² plans. A range or a look at the headers is
+/// charged as much.
+///
+/// Its bytes are predicted where they are not counted; and where the scene's km² are charged as soon as it is
+/// asked for, for then it is too late to find that there is no room for its bytes.
 pub fn download(asset: &Asset, prices: &Prices, plan: &Plan) -> Result<Estimate, Unbounded> {
+    let plan = &Plan {
+        meters_downloads: plan.meters_downloads && !plan.charges.contains(&Charged::Km2),
+        ..plan.clone()
+    };
     let mut assets = AssetCounts::default();
     assets.add_named(&asset.asset_type);
     let tools = Tools::default();
@@ -140,11 +147,14 @@ mod tests {
 
     #[test]
     fn a_download_costs_its_bytes_or_its_whole_scene() {
-        let (prices, pu) = (Prices::default(), Plan::default());
-        let km2 = Plan {
-            charges: vec![Charged::Km2],
+        let prices = Prices::default();
+        let charging = |charges: &[Charged], meters_downloads| Plan {
+            charges: charges.to_vec(),
+            meters_downloads,
             ..Plan::default()
         };
+        let pu = charging(&[Charged::Pu], false);
+        let km2 = charging(&[Charged::Km2], true);
         let image = asset("PSScene", "ortho_analytic_8b_sr");
         let metadata = asset("PSScene", "ortho_analytic_8b_xml");
         let estimate = download(&image, &prices, &pu).unwrap();
@@ -155,8 +165,14 @@ mod tests {
         assert_eq!(totals(download(&metadata, &prices, &pu)), "pu=0.209716");
         assert_eq!(totals(download(&image, &prices, &km2)), "aum=700, km2=700");
         assert_eq!(totals(download(&metadata, &prices, &km2)), "km2=0");
-        for plan in [&pu, &km2] {
+        let metered = charging(&[Charged::Pu], true);
+        for plan in [&pu, &km2, &metered] {
             assert!(download(&asset("Unheard", "visual"), &prices, plan).is_err());
         }
+        assert_eq!(totals(download(&image, &prices, &metered)), "aum=700");
+        assert_eq!(totals(download(&metadata, &prices, &metered)), "");
+        let both = charging(&[Charged::Pu, Charged::Km2], true);
+        let estimate = download(&image, &prices, &both).unwrap();
+        assert_eq!(super::super::egress::reserved(&estimate).whole_floor(), 249);
     }
 }

@@ -9,13 +9,16 @@ pub mod backfill;
 pub mod basemaps;
 mod batch;
 pub mod data;
+pub mod egress;
 mod estimate;
 pub mod imagery;
 pub mod jobs;
+mod margin;
 pub mod orders;
 mod plan;
 mod prices;
 pub mod query;
+mod ratios;
 pub mod revisions;
 mod scenes;
 mod sightings;
@@ -24,8 +27,10 @@ pub mod suggestion;
 mod surcharges;
 
 pub use estimate::{Estimate, Line};
+pub use margin::{Factor, Margin};
 pub use plan::{AumRule, BillableAssets, Charged, Plan, QuotaStyle};
 pub use prices::Prices;
+pub use ratios::Ratios;
 pub use scenes::{SceneFigures, SceneTable};
 pub use surcharges::NotYetApplied;
 

@@ -253,6 +253,28 @@ mod tests {
     }
 
     #[test]
+    fn bytes_that_are_counted_as_they_pass_are_not_reserved_with_the_order() {
+        let rules = |delivery: Value, meters_downloads| {
+            let body = json!({"name": "o", "delivery": delivery, "products":
+                [{"item_type": "PSScene", "product_bundle": "visual", "item_ids": ["a"]}]});
+            let ask = orders::read(body.to_string().as_bytes()).unwrap();
+            let plan = Plan {
+                meters_downloads,
+                ..Plan::default()
+            };
+            let estimate = estimate(&ask, &Prices::default(), &plan).unwrap();
+            let lines = estimate.lines.into_iter().map(|line| line.rule);
+            lines
+                .filter(|rule| rule.ends_with("egress"))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(rules(json!({}), false), ["download-egress"]);
+        assert!(rules(json!({}), true).is_empty());
+        let cloud = json!({"amazon_s3": {"bucket": "b"}});
+        assert_eq!(rules(cloud, true), ["egress"]);
+    }
+
+    #[test]
     fn every_line_names_its_source() {
         let tools =
             json!([{"coregister": {"anchor_item": "x"}}, {"clip": {"aoi": square(100_000)}}]);

@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use crate::planet::tools::Delivery;
+
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 pub struct Plan {
@@ -10,6 +12,10 @@ pub struct Plan {
     pub quota_style: QuotaStyle,
     pub aum: AumRule,
     pub billable_assets: BillableAssets,
+    /// Whether what is downloaded by links is charged by the byte as it passes, so that an order reserves
+    /// nothing of it. It is no key of `[plan]`: `policy.meter_egress` says it.
+    #[serde(skip)]
+    pub meters_downloads: bool,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
@@ -52,6 +58,17 @@ pub enum BillableAssets {
     Images,
 }
 
+impl Plan {
+    /// Whether the bytes of a delivery are paid for with what orders it.
+    pub(super) fn predicts_egress(&self, delivery: Delivery) -> bool {
+        match delivery {
+            Delivery::Collection => false,
+            Delivery::Cloud => true,
+            Delivery::Links => !self.meters_downloads,
+        }
+    }
+}
+
 impl Default for Plan {
     fn default() -> Self {
         Self {
@@ -59,6 +76,7 @@ impl Default for Plan {
             quota_style: QuotaStyle::Premium,
             aum: AumRule::Larger,
             billable_assets: BillableAssets::Rasters,
+            meters_downloads: true,
         }
     }
 }

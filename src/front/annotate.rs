@@ -38,6 +38,10 @@ pub(super) fn annotate(headers: &mut HeaderMap, notes: &Notes, now: UtcTime) {
         ("quota-guard-estimate", optional(&notes.estimate)),
         ("quota-guard-charge", optional(&notes.charge)),
         ("quota-guard-request", Some(notes.request.to_string())),
+        (
+            "quota-guard-cache",
+            notes.provenance.map(|whose| whose.name().to_owned()),
+        ),
     ];
     for (name, text) in texts {
         if let Some(value) = text.and_then(|text| HeaderValue::from_str(&text).ok()) {

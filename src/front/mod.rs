@@ -33,6 +33,8 @@ pub use tls::{TlsError, server_config};
 /// How long to wait when the system has no room for another connection.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 
+/// How long the books may take for what was cut off at the end.
+const LAST_ENTRIES: Duration = Duration::from_secs(2);
 const MAX_HEADER_BYTES: usize = 64 * 1024;
 /// Longer than clients that poll wait between two looks.
 const IDLE: Duration = Duration::from_secs(75);
@@ -179,5 +181,7 @@ async fn finish(mut connections: JoinSet<()>, exchanges: &Exchanges, within: Dur
         "the time to finish is over"
     );
     connections.shutdown().await;
+    // what was cut off has been counted, and is written down now
+    _ = timeout(LAST_ENTRIES, exchanges.finished()).await;
     cut_off
 }

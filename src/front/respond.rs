@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::annotate::{annotate, seconds_until};
 use super::token;
-use crate::guard::{Answer, Dialect, Notes, Problem, Refusal, Reply, RetryUnit};
+use crate::guard::{Answer, Dialect, Notes, Problem, Refusal, Reply};
 use crate::ledger::Breach;
 use crate::units::{Amount, Amounts, Unit, UtcTime};
 use crate::upstream::{Body, full};
@@ -66,7 +66,7 @@ fn refuse(
     };
     let headers = response.headers_mut();
     if let Some(wait) = retry_after(refusal, now) {
-        headers.insert(RETRY_AFTER, in_unit(wait, notes.retry_unit).into());
+        headers.insert(RETRY_AFTER, notes.retry_unit.count(wait).into());
     }
     if refusal.status == StatusCode::UNAUTHORIZED {
         headers.insert(
@@ -88,18 +88,6 @@ fn retry_after(refusal: &Refusal, now: UtcTime) -> Option<Duration> {
         StatusCode::SERVICE_UNAVAILABLE => Some(RETRY_STORE),
         _ => None,
     }
-}
-
-/// Whole units, rounded up: who comes back on the minute is not early.
-fn in_unit(wait: Duration, unit: RetryUnit) -> u64 {
-    let per_second = match unit {
-        RetryUnit::Seconds => 1,
-        RetryUnit::Milliseconds => 1000,
-    };
-    let units = (wait.as_nanos() * per_second)
-        .div_ceil(1_000_000_000)
-        .max(1);
-    u64::try_from(units).unwrap_or(u64::MAX)
 }
 
 /// RFC 9457, with the members that the SDKs print: `message` first, since the Planet SDK shows the body
@@ -287,9 +275,5 @@ mod tests {
             Some(Duration::from_hours(1))
         );
         assert_eq!(retry_after(&refuse(StatusCode::FORBIDDEN), now), None);
-        let wait = Duration::from_micros(1_500_001);
-        assert_eq!(in_unit(wait, RetryUnit::Seconds), 2);
-        assert_eq!(in_unit(wait, RetryUnit::Milliseconds), 1501);
-        assert_eq!(in_unit(Duration::ZERO, RetryUnit::Seconds), 1);
     }
 }

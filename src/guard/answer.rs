@@ -1,5 +1,7 @@
 //! What the guard answers, before `front` makes HTTP of it.
 
+use std::time::Duration;
+
 use http::Response;
 use serde::Serialize;
 
@@ -81,6 +83,32 @@ pub struct Notes {
     /// How the budgets that bind the request stand.
     pub standings: Vec<Standing>,
     pub retry_unit: RetryUnit,
+    /// Of an answer that might have been another's.
+    pub provenance: Option<Provenance>,
+}
+
+/// Whose answer an answer is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Provenance {
+    /// Upstream gave it to this request.
+    Miss,
+    /// It was kept.
+    Hit,
+    /// Upstream gave it to an identical request at the same time.
+    Coalesced,
+    /// It was kept, and upstream said to this request that it still holds.
+    Revalidated,
+}
+
+impl Provenance {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Miss => "miss",
+            Self::Hit => "hit",
+            Self::Coalesced => "coalesced",
+            Self::Revalidated => "revalidated",
+        }
+    }
 }
 
 /// What a client takes the number in `Retry-After` for.
@@ -91,6 +119,20 @@ pub enum RetryUnit {
     Milliseconds,
 }
 
+impl RetryUnit {
+    /// So many whole units, rounded up: who comes back on the minute is not early.
+    pub fn count(self, wait: Duration) -> u64 {
+        let per_second = match self {
+            Self::Seconds => 1,
+            Self::Milliseconds => 1000,
+        };
+        let units = (wait.as_nanos() * per_second)
+            .div_ceil(1_000_000_000)
+            .max(1);
+        u64::try_from(units).unwrap_or(u64::MAX)
+    }
+}
+
 impl Notes {
     pub const fn new(request: RequestId) -> Self {
         Self {
@@ -99,6 +141,20 @@ impl Notes {
             charge: None,
             standings: Vec::new(),
             retry_unit: RetryUnit::Seconds,
+            provenance: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_told_in_whole_units_and_never_as_none() {
+        let wait = Duration::from_micros(1_500_001);
+        assert_eq!(RetryUnit::Seconds.count(wait), 2);
+        assert_eq!(RetryUnit::Milliseconds.count(wait), 1501);
+        assert_eq!(RetryUnit::Seconds.count(Duration::ZERO), 1);
     }
 }

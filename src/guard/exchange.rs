@@ -4,25 +4,31 @@
 //! It runs in a task of its own, so it ends well whether or not the client still waits.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Request, Response};
 use tracing::{error, info, warn};
 
 use super::activated::proves_a_charge;
-use super::answer::{Answer, Dialect, Notes, Reply};
-use super::pipeline::Guard;
+use super::answer::{Answer, Notes, Provenance, Reply};
+use super::deliver::Download;
+use super::haste::restate_wait;
+use super::margins::PastCharge;
+use super::pipeline::{Case, Guard};
 use super::places::Place;
 use super::predict::Predicted;
 use super::refusal::{Problem, Refusal};
 use super::resent::{Ending, Turn};
 use super::revising::Alone;
 use super::settle::{Heard, Terms};
+use super::shared::Part;
 use crate::clock::Stopwatch;
 use crate::identity::Presented;
-use crate::ledger::{ChargeSource, NewReservation, Outcome, RequestId, Reservation, Standing};
+use crate::ledger::{Charge, ChargeSource, NewReservation, Outcome, Reservation, Standing};
 use crate::planet::{Api, Operation, Route, answer};
+use crate::policy::Caller;
 use crate::telemetry::Decision;
-use crate::units::{Amounts, Pu};
+use crate::units::{Amounts, Pu, Unit};
 use crate::upstream::{Body, SendError, SendLimits, counted};
 
 /// A request that may go if the books let it, and all that its end needs.
@@ -41,62 +47,98 @@ pub(super) struct Exchange {
     pub(super) remembered: bool,
     /// Keeps other changes of the same thing away until this one is answered.
     pub(super) alone: Option<Alone>,
+    pub(super) part: Part,
+    /// Where the bytes of the answer are metered.
+    pub(super) download: Option<Download>,
     pub(super) reservation: Option<Reservation>,
     pub(super) standings: Vec<Standing>,
     pub(super) team: Arc<str>,
-    pub(super) request_id: RequestId,
-    pub(super) dialect: Dialect,
-    pub(super) own_time: Stopwatch,
+    pub(super) caller: Caller,
+    pub(super) case: Case,
+    /// For upstream, storage, and the whole of an answer that others wait for.
+    pub(super) waited: Duration,
 }
 
 impl Exchange {
     pub(super) async fn run(mut self) -> Result<Answer, Refusal> {
         let _until_answered = self.alone.take();
+        self.look_ahead().await?;
+        self.hold().await?;
+        Ok(self.send().await)
+    }
+
+    pub(super) async fn hold(&mut self) -> Result<(), Refusal> {
         if let Some(holding) = self.holding.take() {
             let (reservation, standings) = self.guard.reserve(&holding, &self.predicted).await?;
             (self.reservation, self.standings) = (Some(reservation), standings);
         }
-        Ok(self.send().await)
+        Ok(())
     }
 
     async fn send(mut self) -> Answer {
-        let (guard, own_time) = (Arc::clone(&self.guard), self.own_time);
+        let guard = Arc::clone(&self.guard);
         guard
             .metrics
             .count_predicted(self.route.api, &self.team, &self.predicted.totals);
         let limits = SendLimits::answer_within(guard.policy.server().limits.upstream_timeout);
         let upstream_time = Stopwatch::start();
         let sent = self.forward(limits).await;
-        let waited = upstream_time.elapsed();
+        self.waited = upstream_time.elapsed();
         if let Ok(response) = &sent {
             guard
                 .metrics
-                .count_answer(self.route.api, response.status(), waited);
+                .count_answer(self.route.api, response.status(), self.waited);
         }
         let outcome = self.outcome(&sent);
+        let sent = match (self.download.take(), sent) {
+            (Some(download), Ok(bought)) if self.leads_to_bytes(&bought) => {
+                return self.deliver(&download, bought, outcome).await;
+            }
+            (_, sent) => sent,
+        };
         let (turn, ending) = (self.turn.take(), ending(&outcome, &sent));
         let charge = charged(&outcome);
         if self.paid_for_nobody(&outcome, &sent) {
-            guard.forget_activation(self.request_id).await;
+            guard.forget_activation(self.case.request).await;
         }
         self.book(outcome).await;
+        let gathering = Stopwatch::start();
+        let sent = self.share(sent).await;
+        self.waited += gathering.elapsed();
         let answer = match sent {
             Ok(response) => self.pass_on(response, charge),
             Err(cause) => self.lost(&cause),
         };
-        guard
-            .metrics
-            .observe_overhead(own_time.elapsed().saturating_sub(waited));
         match turn {
             Some(turn) => turn.end(ending, answer).await,
             None => answer,
         }
     }
 
+    /// Hands the answer to those who wait for the same.
+    async fn share(
+        &mut self,
+        sent: Result<Response<Body>, SendError>,
+    ) -> Result<Response<Body>, SendError> {
+        let part = std::mem::replace(&mut self.part, Part::None);
+        let (sent, part) = part.land(sent, &self.guard).await;
+        self.part = part;
+        if let Some(whose) = self.part.provenance() {
+            let (metrics, api, team) = (&self.guard.metrics, self.route.api, &self.team);
+            metrics.count_cache(api, team, whose.name());
+            // to be told that what is kept still holds is free where every answer but a success is
+            if whose == Provenance::Revalidated && self.route.operation.is_metered() {
+                metrics.count_saved(api, team, whose.name(), &self.predicted.settles_at);
+            }
+        }
+        sent
+    }
+
     /// Sends the request with the credential that upstream wants. What it changes is not remembered as it
     /// was.
     async fn forward(&mut self, limits: SendLimits) -> Result<Response<Body>, SendError> {
-        let request = std::mem::take(&mut self.request);
+        let mut request = std::mem::take(&mut self.request);
+        self.part.ask(request.headers_mut());
         let (guard, place) = (&self.guard, &self.place);
         let sent = place.send(&guard.pool, request, limits, guard.clock.now());
         let answer = sent.await;
@@ -130,7 +172,7 @@ impl Exchange {
     }
 
     /// Ends the reservation. Should the books not take it, the amount stays held, and so counts.
-    async fn book(&mut self, outcome: Outcome) {
+    pub(super) async fn book(&mut self, outcome: Outcome) {
         let Some(reservation) = self.reservation.take() else {
             return;
         };
@@ -141,6 +183,7 @@ impl Exchange {
                 &self.predicted.totals,
                 charge,
             );
+            self.learn(charge);
         }
         let commit = Stopwatch::start();
         match reservation.close(outcome, self.guard.clock.now()).await {
@@ -157,21 +200,47 @@ impl Exchange {
         self.guard.metrics.observe_commit(commit.elapsed());
     }
 
-    fn pass_on(self, response: Response<Body>, charge: Option<Amounts>) -> Answer {
+    /// What upstream said it took shows how good the prediction was.
+    fn learn(&self, charge: &Charge) {
+        let told = charge.amounts.get(Unit::Pu);
+        let told = told.filter(|_| charge.source == ChargeSource::Header && self.predicted.bounded);
+        let Some((charged, predicted)) = told.zip(self.predicted.published.get(Unit::Pu)) else {
+            return;
+        };
+        let (guard, api) = (&self.guard, self.route.api);
+        let margin = guard.margins.learn(&PastCharge {
+            api,
+            team: Arc::clone(&self.team),
+            predicted,
+            charged,
+        });
+        if let Some(margin) = margin {
+            guard.metrics.set_margin(api, &self.team, margin);
+        }
+    }
+
+    pub(super) fn pass_on(self, mut response: Response<Body>, charge: Option<Amounts>) -> Answer {
         let (guard, api, team) = (
             Arc::clone(&self.guard),
             self.route.api,
             Arc::clone(&self.team),
         );
         let status = response.status();
-        let relayed =
-            guard
-                .relay
-                .pass_on(response, self.route.operation, &self.place, &self.presented);
+        let (kind, now) = (self.place.upstream.kind(), guard.clock.now());
+        let unit = self.case.retry_unit;
+        restate_wait(response.headers_mut(), status, kind, unit, now);
+        let sealing = guard.downloads.sealing(&self.place, &self.caller.key, api);
+        let relayed = guard.relay.pass_on(
+            response,
+            self.route.operation,
+            &self.place,
+            &self.presented,
+            sealing,
+        );
         let response = match relayed {
             Ok(response) => response,
             Err(refusal) => {
-                let dialect = self.dialect;
+                let dialect = self.case.dialect;
                 return self.answer(Reply::Refused(refusal, dialect), charge);
             }
         };
@@ -214,17 +283,19 @@ impl Exchange {
                 ),
             ),
         };
-        let dialect = self.dialect;
+        let dialect = self.case.dialect;
         self.answer(Reply::Refused(refusal, dialect), None)
     }
 
-    fn answer(self, reply: Reply, charge: Option<Amounts>) -> Answer {
+    pub(super) fn answer(self, reply: Reply, charge: Option<Amounts>) -> Answer {
+        let overhead = self.case.own_time.elapsed().saturating_sub(self.waited);
+        self.guard.metrics.observe_overhead(overhead);
         let notes = Notes {
-            request: self.request_id,
             estimate: Some(self.predicted.totals),
             charge,
             standings: self.standings,
-            ..Notes::new(self.request_id)
+            provenance: self.part.provenance(),
+            ..Notes::new(self.case.request)
         };
         Answer::new(reply, notes)
     }

@@ -4,19 +4,23 @@
 //! of its own ([`Exchange`]), so a client that hangs up leaves the books whole.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::uri::Authority;
-use http::{Method, Request};
+use http::uri::{Authority, PathAndQuery};
+use http::{Method, Request, Uri};
+use http_body::Body as _;
 use tracing::{error, info};
 
 use super::answer::{Answer, Dialect, Notes, Reply, RetryUnit};
 use super::consult::{Consultant, Rights};
+use super::downloads::{Downloads, Page, Unsealed};
 use super::exchange::Exchange;
 use super::look_up::LookedUp;
+use super::margins::Margins;
 use super::pace::{Pacer, retry_unit};
-use super::places::Places;
+use super::places::{Place, Places};
 use super::predict::{Predicted, understand};
 use super::refusal::{Problem, Refusal};
 use super::rehearse::Report;
@@ -25,26 +29,30 @@ use super::repeat::Passage;
 use super::resent::{self, Resends, Turn};
 use super::revising::Revising;
 use super::service::Service;
+use super::shared::{Asking, Part, Share, Sharing};
 use super::weigh::{Weighed, over_budget, weigh};
 use super::wishes::Wishes;
 use crate::clock::{Clock, Stopwatch};
 use crate::identity::{self, Presented, Tokens};
 use crate::ledger::{
-    Admission, Ledger, LedgerError, NewReservation, RequestId, Reservation, Standing,
+    Admission, Fingerprint, Ledger, LedgerError, NewReservation, RequestId, Reservation, Standing,
 };
 use crate::planet::{Api, Asked, Found, Operation, Route, Target, classify};
 use crate::policy::{Caller, Policy, Unclassified};
 use crate::telemetry::{Decision, Metrics};
-use crate::upstream::{Body, Exchanges, Pool, admit, collect_request, full};
+use crate::units::UtcTime;
+use crate::upstream::{Body, Exchanges, Pool, admit, collect_request, empty, full};
 
 /// Everything that a request needs on its way.
 pub struct Guard {
     pub policy: Arc<Policy>,
     pub places: Places,
+    pub downloads: Downloads,
     pub relay: Relay,
     pub consultant: Consultant,
     pub tokens: Tokens,
     pub pacer: Pacer,
+    pub margins: Margins,
     pub ledger: Arc<dyn Ledger>,
     pub clock: Arc<dyn Clock>,
     pub metrics: Arc<Metrics>,
@@ -52,11 +60,13 @@ pub struct Guard {
     pub exchanges: Exchanges,
     pub resends: Arc<Resends>,
     pub revising: Revising,
+    pub sharing: Arc<Sharing>,
     /// The authorities by which clients know the guard.
     pub own: Vec<Authority>,
 }
 
 /// What is known of a request so far, for its answer, its log line and its metrics.
+#[derive(Clone)]
 pub(super) struct Case {
     pub(super) request: RequestId,
     pub(super) api: Api,
@@ -97,8 +107,11 @@ impl Guard {
     ) -> Result<Answer, Refusal> {
         let (mut head, body) = request.into_parts();
         admit(&mut head, &self.own)?;
-        let origin_form = origin_form(&head);
+        let origin_form = origin_form(&head.uri);
         let target = Target::parse(&origin_form)?;
+        if let Some(page) = Page::at(target.path()) {
+            return self.follow(page, &head, &target, case).await;
+        }
         if let Some(service) = Service::at(&head.method, target.path()) {
             return self.serve(service, &head, body, &target, case).await;
         }
@@ -110,18 +123,20 @@ impl Guard {
         if place.issues_tokens(&route) {
             return Ok(self.exchange_token(&head, body, case, now).await);
         }
-        let presented = Presented::find(&head.headers, target.query().raw())?;
-        let caller = self.tokens.recognise(&self.policy, &presented, now)?;
+        let unsealed = self.downloads.unseal(place, &route, target.query(), now)?;
+        let ticket = unsealed.as_ref().map(|unsealed| &unsealed.ticket);
+        let query = unsealed.as_ref().map_or(target.query(), Unsealed::query);
+        let (presented, caller) = self.caller(&head.headers, target.query(), ticket, now)?;
         case.team = Some(Arc::clone(&caller.team));
         case.wishes = Wishes::read(&head.headers)?;
         permit(&self.policy, &caller, &route, &head.method, path)?;
         self.pacer.admit(&caller, route.api)?;
         let (body, text) = self.understandable(&route, &head, body).await?;
-        let mut asked = Asked {
+        let asked = Asked {
             method: &head.method,
             route: &route,
             path,
-            query: target.query(),
+            query,
             headers: &head.headers,
             body: &text,
             deployment: place.upstream.deployment(),
@@ -132,44 +147,84 @@ impl Guard {
             Passage::First(turn) => turn,
             Passage::Answered(answer) => return Ok(*answer),
         };
-        let looked_up = self.look_up(place, &head, &presented, &asked, now).await?;
-        asked.found = looked_up.found();
-        let understood = understand(&self.policy, &asked, now)?;
-        let rights = Rights::of(place, &head.headers, target.query(), Some(&presented));
-        let understood = self.consult(understood, &rights, now).await?;
-        let weighed = weigh(&self.policy, &caller, route.api, understood, now)?;
+        let (looked_up, weighed) = self
+            .appraise(place, &head, (&presented, &caller), &asked, now)
+            .await?;
         if case.wishes.dry_run {
             return self.dry_run(weighed, case, now).await;
         }
         case.wishes.allow(&weighed.predicted)?;
+        let asking = Asking::new(place, &asked, &presented, &weighed, body.is_end_stream());
+        let part = match self.share(&asking, &caller, case).await? {
+            Share::Go(part) => part,
+            Share::Answered(answer) => return Ok(*answer),
+        };
+        let (found_by, whose) = (looked_up.remembered_by(), (presented, caller));
+        let fingerprint = turn.as_ref().map(Turn::fingerprint).or(found_by);
         let exchange = Exchange {
-            guard: Arc::clone(self),
-            place: Arc::clone(place),
-            request: place.address(head, path, target.query(), route.operation, body)?,
-            presented,
-            terms: weighed.terms(route.operation),
-            route,
-            remembered: looked_up.remembered_by().is_some(),
-            holding: holding(
-                case,
-                &caller,
-                route.operation,
-                &weighed,
-                turn.as_ref(),
-                &looked_up,
-            ),
-            alone: looked_up.alone,
-            predicted: weighed.predicted,
             turn,
-            reservation: None,
-            standings: Vec::new(),
-            team: caller.team,
-            request_id: case.request,
-            dialect: case.dialect,
-            own_time: case.own_time,
+            part,
+            remembered: found_by.is_some(),
+            alone: looked_up.alone,
+            download: self.downloads.download(&route, &head, &case.wishes),
+            request: place.address(head, path, query, route.operation, body)?,
+            ..self.exchange(case, place, route, weighed, whose, fingerprint)
         };
         let answer = self.exchanges.detach(exchange.run()).await?;
         Ok(answer.hand_on(&case.wishes))
+    }
+
+    /// An exchange that has not begun, with nothing to send yet.
+    pub(super) fn exchange(
+        self: &Arc<Self>,
+        case: &Case,
+        place: &Arc<Place>,
+        route: Route,
+        weighed: Weighed,
+        (presented, caller): (Presented, Caller),
+        fingerprint: Option<Fingerprint>,
+    ) -> Exchange {
+        Exchange {
+            guard: Arc::clone(self),
+            place: Arc::clone(place),
+            request: Request::new(empty()),
+            presented,
+            terms: weighed.terms(route.operation),
+            route,
+            holding: holding(case, &caller, route.operation, &weighed, fingerprint),
+            predicted: weighed.predicted,
+            turn: None,
+            remembered: false,
+            alone: None,
+            part: Part::None,
+            download: None,
+            reservation: None,
+            standings: Vec::new(),
+            team: Arc::clone(&caller.team),
+            caller,
+            case: case.clone(),
+            waited: Duration::ZERO,
+        }
+    }
+
+    /// What a call would take: what it only names is looked up, what it does not say is asked of Planet, and
+    /// then it is priced and judged.
+    async fn appraise(
+        &self,
+        place: &Arc<Place>,
+        head: &Parts,
+        (presented, caller): (&Presented, &Caller),
+        asked: &Asked<'_>,
+        now: UtcTime,
+    ) -> Result<(LookedUp, Weighed), Refusal> {
+        let looked_up = self.look_up(place, head, presented, asked, now).await?;
+        let found = looked_up.found();
+        let understood = understand(&self.policy, &Asked { found, ..*asked }, now)?;
+        let rights = Rights::of(place, &head.headers, asked.query, Some(presented));
+        let understood = self.consult(understood, &rights, now).await?;
+        let api = asked.route.api;
+        let weighed = weigh(&self.policy, &self.margins, caller, api, understood, now)?;
+        Ok((looked_up, weighed))
     }
 
     /// The body twice where it must be understood, as bytes and as what goes on; else it streams unread.
@@ -235,22 +290,20 @@ impl Guard {
     }
 }
 
-fn origin_form(head: &Parts) -> String {
-    let whole = head.uri.path_and_query();
-    whole.map_or("/", |whole| whole.as_str()).to_owned()
+fn origin_form(uri: &Uri) -> String {
+    let whole = uri.path_and_query();
+    whole.map_or("/", PathAndQuery::as_str).to_owned()
 }
 
-/// What the books will keep of a request; `None` where no budget counts it, it costs nothing and creates
-/// nothing.
+/// What the books will keep of a request; `None` where no budget counts it, it costs nothing and nothing must
+/// be found by its fingerprint.
 fn holding(
     case: &Case,
     caller: &Caller,
     operation: Operation,
     weighed: &Weighed,
-    turn: Option<&Turn>,
-    looked_up: &LookedUp,
+    fingerprint: Option<Fingerprint>,
 ) -> Option<NewReservation> {
-    let fingerprint = turn.map(Turn::fingerprint).or(looked_up.remembered_by());
     let Weighed {
         predicted, claims, ..
     } = weighed;
@@ -265,7 +318,8 @@ fn holding(
         product: predicted.reading.products.first().cloned(),
         tag: case.wishes.tag.clone(),
         fingerprint,
-        predicted: predicted.totals.clone(),
+        // the margin stands in the claims: it is reserved, and no part of the prediction's quality
+        predicted: predicted.published.clone(),
         claims: claims.clone(),
         certain: operation.reserves_for_itself(),
     })

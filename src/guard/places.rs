@@ -13,7 +13,9 @@ use crate::identity::{self, Presented, Secret, SecretError};
 use crate::planet::{Api, Operation, Query, Route, UpstreamKind};
 use crate::policy::{Credential, Policy, Upstream};
 use crate::units::UtcTime;
-use crate::upstream::{Base, Body, HiddenKey, Login, Pool, SendError, SendLimits, TargetError};
+use crate::upstream::{
+    Base, Body, HiddenKey, Hosts, Login, Pool, SendError, SendLimits, TargetError,
+};
 
 /// All upstreams of a policy, with their secrets read.
 #[derive(Debug)]
@@ -23,6 +25,8 @@ pub struct Places(Vec<Arc<Place>>);
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) upstream: Arc<Upstream>,
+    /// Where downloads are followed to.
+    pub(super) hosts: Arc<Hosts>,
     base: Base,
     access: Access,
 }
@@ -71,11 +75,17 @@ impl Places {
     }
 
     /// Every credential of the guard's own, in the order of the mounts.
-    pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
+    pub fn secrets(&self) -> impl Iterator<Item = &Secret> + Clone {
         self.0.iter().filter_map(|place| match &place.access {
             Access::Callers => None,
             Access::Key(secret) | Access::Client { secret, .. } => Some(secret),
         })
+    }
+
+    pub(super) fn named(&self, upstream: &str) -> Option<&Arc<Place>> {
+        self.0
+            .iter()
+            .find(|place| &**place.upstream.name() == upstream)
     }
 
     /// The place that a canonical path leads to, and the path behind its mount.
@@ -124,6 +134,7 @@ impl Place {
         })?;
         Ok(Self {
             upstream: Arc::clone(upstream),
+            hosts: Arc::new(Hosts::new(upstream.download_hosts())),
             base,
             access,
         })
@@ -151,7 +162,8 @@ impl Place {
             Access::Key(secret) => Some(secret.expose()),
             Access::Client { .. } => None,
         };
-        Some(HiddenKey::new(planets, Some(presented.expose())))
+        let callers = Some(presented.expose()).filter(|key| !key.is_empty());
+        Some(HiddenKey::new(planets, callers))
     }
 
     /// Whether upstream charges the account of whoever calls, and not one of the guard's own.

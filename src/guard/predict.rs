@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::refusal::{Problem, Refusal};
 use crate::cost::backfill::{self, TooLong};
-use crate::cost::{self, Estimate, Line, Suggestion};
+use crate::cost::{self, Estimate, Line, Margin, Suggestion};
 use crate::planet::{self, Ask, Asked, Declared, Reading, Unbounded};
 use crate::policy::{Bound, Policy, Unpredictable, Word};
 use crate::units::{Amount, Amounts, Unit, UtcTime};
@@ -16,7 +16,12 @@ use crate::units::{Amount, Amounts, Unit, UtcTime};
 pub struct Predicted {
     pub reading: Reading,
     pub estimate: Estimate,
+    /// What is reserved: the sum of the lines.
     pub totals: Amounts,
+    /// What it comes to by the published rules alone, without a margin.
+    pub published: Amounts,
+    /// What was added to that.
+    pub margin: Margin,
     /// What it counts as spent when it has succeeded and upstream does not say.
     pub settles_at: Amounts,
     /// Whether it costs no more than that: the policy may let pass what nobody can bound.
@@ -27,6 +32,8 @@ pub struct Predicted {
 #[derive(Clone, Debug)]
 pub struct Understood {
     pub reading: Reading,
+    /// Whether the bytes behind it are charged as they pass.
+    pub(super) by_the_byte: bool,
     /// The operator's word on what it costs at most.
     most: Option<Amount>,
 }
@@ -46,7 +53,11 @@ pub fn understand(policy: &Policy, asked: &Asked<'_>, now: UtcTime) -> Result<Un
     };
     let reading = planet::read(asked, declared)?;
     within_reach(policy, &reading.ask, now)?;
-    Ok(Understood { reading, most })
+    Ok(Understood {
+        reading,
+        by_the_byte: policy.meters_egress() && asked.route.operation.is_download(),
+        most,
+    })
 }
 
 /// Prices a call. What cannot be bounded passes only where the policy lets it.
@@ -55,7 +66,7 @@ pub(super) fn price(
     understood: Understood,
     now: UtcTime,
 ) -> Result<Predicted, Refusal> {
-    let Understood { reading, most } = understood;
+    let Understood { reading, most, .. } = understood;
     let (prices, plan) = (policy.prices(), policy.plan());
     let outlook = cost::estimate(&reading.ask, prices, plan, now)
         .and_then(|estimate| Ok((estimate, cost::settled(&reading.ask, prices, plan, now)?)));
@@ -69,13 +80,29 @@ pub(super) fn price(
         Err(_) if policy.unpredictable() == Unpredictable::Allow => Default::default(),
         Err(unbounded) => return Err(not_predictable(&unbounded)),
     };
+    let totals = estimate.totals().ok_or_else(uncountable)?;
     Ok(Predicted {
-        totals: estimate.totals().ok_or_else(uncountable)?,
+        published: totals.clone(),
+        totals,
+        margin: Margin::NONE,
         settles_at: settled.totals().ok_or_else(uncountable)?,
         estimate,
         reading,
         bounded,
     })
+}
+
+impl Predicted {
+    /// The same with a margin over it, which is reserved and given back.
+    pub fn with(self, margin: Margin) -> Result<Self, Refusal> {
+        let estimate = margin.over(self.estimate).ok_or_else(uncountable)?;
+        Ok(Self {
+            totals: estimate.totals().ok_or_else(uncountable)?,
+            estimate,
+            margin,
+            ..self
+        })
+    }
 }
 
 /// The operator's word stands where a request shows no bound or a wider one. What is known exactly needs

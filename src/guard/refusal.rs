@@ -93,6 +93,12 @@ problems! {
     UpstreamUnreachable = "upstream-unreachable", BAD_GATEWAY, COMMON_EXCEPTION,
         "The upstream could not be reached",
         "Nothing was sent, and nothing was charged. Try again; tell your platform admin if it lasts.";
+    LinkEnded = "link-ended", FORBIDDEN, COMMON_INSUFFICIENT_PERMISSIONS,
+        "This download link is not valid any more",
+        "Links of the guard's own end when Planet's behind them do, and with the key that they were given to. Ask for the order or asset again: its answer brings a new link.";
+    NotFollowed = "download-not-followed", FORBIDDEN, COMMON_INSUFFICIENT_PERMISSIONS,
+        "Where this download leads is not followed",
+        "The guard fetches downloads from the hosts that its policy lists (download_hosts), and from no others. The detail names the host: ask your platform admin about it.";
     Internal = "internal-error", INTERNAL_SERVER_ERROR, COMMON_EXCEPTION,
         "The guard failed",
         "This is a fault in the guard. Give the request's id to your platform admin.";

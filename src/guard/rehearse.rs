@@ -5,6 +5,7 @@ use http::{HeaderMap, Method};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::margins::Margins;
 use super::predict::{Understood, understand};
 use super::refusal::Refusal;
 use super::weigh::weigh;
@@ -77,7 +78,15 @@ pub(super) fn judge(
     understood: Understood,
     now: UtcTime,
 ) -> Result<Report, Refusal> {
-    let weighed = weigh(policy, &rehearsal.caller, api, understood, now)?;
+    let nothing_learned = Margins::new(policy, []);
+    let weighed = weigh(
+        policy,
+        &nothing_learned,
+        &rehearsal.caller,
+        api,
+        understood,
+        now,
+    )?;
     let untouched: Vec<_> = weighed.claims.iter().map(|claim| claim.limit).collect();
     Ok(weighed.report(policy, &untouched, now))
 }

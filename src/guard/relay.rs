@@ -10,7 +10,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use flate2::write::{GzDecoder, ZlibDecoder};
 use http::header::{
-    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LINK, LOCATION,
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_TYPE, ETAG, HeaderName,
+    HeaderValue, LINK, LOCATION,
 };
 use http::{HeaderMap, Response};
 use http_body::{Body as HttpBody, Frame};
@@ -21,12 +22,15 @@ use super::refusal::{Problem, Refusal};
 use crate::identity::Presented;
 use crate::planet::Operation;
 use crate::policy::{Policy, Upstream};
-use crate::upstream::{Body, BodyError, Form, LinkError, Linked, Links, Rewrite, Rewriter, coding};
+use crate::upstream::{
+    Body, BodyError, Form, LinkError, Linked, Links, Rewrite, Rewriter, Sealing, coding,
+};
 
 /// Headers in which upstream speaks of the organisation's whole account: ours stand for the caller.
-const ORGANISATIONS: [&str; 4] = [
+const ORGANISATIONS: [&str; 5] = [
     "ratelimit",
     "x-ratelimit",
+    "x-rate-limit",
     "x-processingunits-remaining",
     "x-processingunits-retry-after",
 ];
@@ -55,6 +59,7 @@ impl Relay {
             .iter()
             .map(|(upstream, also_known_as)| Linked {
                 name: upstream.name(),
+                kind: upstream.kind(),
                 url: upstream.url().as_str(),
                 also_known_as,
                 mount: upstream.mount(),
@@ -65,6 +70,13 @@ impl Relay {
         })
     }
 
+    /// Whether a location in an answer of this upstream leads to a mount of the guard's.
+    pub(super) fn leads_back(&self, location: &str, place: &Place) -> bool {
+        self.links
+            .in_answer_of(place.upstream.name(), None)
+            .leads_back(location)
+    }
+
     /// The answer as the caller gets it.
     pub(super) fn pass_on(
         &self,
@@ -72,13 +84,15 @@ impl Relay {
         operation: Operation,
         place: &Place,
         presented: &Presented,
+        sealing: Option<Sealing>,
     ) -> Result<Response<Body>, Refusal> {
         let rewrite = self
             .links
-            .in_answer_of(place.upstream.name(), place.hidden_key(presented));
+            .in_answer_of(place.upstream.name(), place.hidden_key(presented))
+            .sealing(sealing);
         let headers = response.headers_mut();
         drop_the_organisations(headers);
-        for name in [LOCATION, LINK] {
+        for name in [LOCATION, CONTENT_LOCATION, LINK] {
             rewrite_header(headers, &name, &rewrite);
         }
         let form = content_type(headers).and_then(Form::of);

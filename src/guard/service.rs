@@ -196,12 +196,13 @@ impl Guard {
                 format!("'{}' is no method", question.method),
             )
         })?;
+        let plain = self.without_ticket(&question.path, now)?;
         let sent = question.body.as_deref().map(as_sent).unwrap_or_default();
         let json = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let rehearsal = Rehearsal {
             caller,
             method,
-            target: &question.path,
+            target: plain.as_deref().unwrap_or(&question.path),
             headers: HeaderMap::from_iter([json]),
             body: &sent,
         };
@@ -234,7 +235,8 @@ impl Guard {
             let rights = Rights::of(place, &head.headers, query, Some(presented));
             understood = self.consult(understood, &rights, now).await?;
         }
-        weigh(&self.policy, &rehearsal.caller, api, understood, now)
+        let (policy, margins) = (&self.policy, &self.margins);
+        weigh(policy, margins, &rehearsal.caller, api, understood, now)
     }
 
     /// The budgets that some request of this caller may touch.

@@ -46,16 +46,19 @@ impl Terms {
         }
     }
 
-    /// Success, or the redirect that leads to what was bought.
-    fn was_bought(&self, status: StatusCode) -> bool {
-        let leads_to_a_download = matches!(
+    /// Success, or the redirect that leads to what was bought, or the word that a tile has not changed:
+    /// whether Planet counts that as a tile is not published.
+    pub(super) fn was_bought(&self, status: StatusCode) -> bool {
+        let is_a_tile = matches!(
             self.operation,
-            Operation::DownloadAsset | Operation::DownloadOrder | Operation::DownloadQuad
+            Operation::BasemapTile | Operation::SceneTile | Operation::TileService
         );
-        status.is_success() || (leads_to_a_download && status.is_redirection())
+        status.is_success()
+            || (self.operation.is_download() && status.is_redirection())
+            || (is_a_tile && status == StatusCode::NOT_MODIFIED)
     }
 
-    fn as_predicted(&self) -> Outcome {
+    pub(super) fn as_predicted(&self) -> Outcome {
         let amounts = self.settles_at.clone();
         Outcome::Settled(Charge {
             amounts,
@@ -150,6 +153,12 @@ mod tests {
     fn a_download_is_bought_by_the_redirect_that_leads_to_it() {
         assert_eq!(ending(Operation::DownloadAsset, 302, None), predicted());
         assert_eq!(ending(Operation::DownloadAsset, 403, None), Outcome::Voided);
+    }
+
+    #[test]
+    fn a_tile_that_has_not_changed_counts_as_one_and_an_image_that_has_not_is_free() {
+        assert_eq!(ending(Operation::BasemapTile, 304, None), predicted());
+        assert_eq!(ending(Operation::Ogc, 304, None), Outcome::Voided);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use http::StatusCode;
 
+use super::margins::Margins;
 use super::predict::{Predicted, Understood, price};
 use super::refusal::Refusal;
 use super::rehearse::{BudgetReport, Report};
@@ -26,12 +27,19 @@ pub(super) struct Weighed {
 /// Prices a call and says what it must claim.
 pub(super) fn weigh(
     policy: &Policy,
+    margins: &Margins,
     caller: &Caller,
     api: Api,
     understood: Understood,
     now: UtcTime,
 ) -> Result<Weighed, Refusal> {
-    let predicted = price(policy, understood, now)?;
+    let by_the_byte = understood.by_the_byte;
+    let mut predicted = price(policy, understood, now)?.with(margins.of(api, &caller.team))?;
+    if by_the_byte {
+        let (prices, plan) = (policy.prices(), policy.plan());
+        let notice = cost::egress::notice(&predicted.estimate, prices, plan);
+        predicted.estimate.lines.extend(notice);
+    }
     let call = Call {
         api,
         products: &predicted.reading.products,
@@ -52,6 +60,17 @@ impl Weighed {
             settles_at: self.predicted.settles_at.clone(),
             counts_requests: self.claims.iter().any(Claim::counts_requests),
         }
+    }
+
+    /// Whether it may cost anything.
+    pub(super) fn spends(&self) -> bool {
+        !self.predicted.bounded || !self.predicted.totals.is_empty()
+    }
+
+    /// Whether a budget of nothing says that nothing like it passes, not even for free.
+    pub(super) fn is_forbidden(&self) -> bool {
+        let nothing = |claim: &Claim| claim.enforced && claim.limit == Some(Amount::ZERO);
+        self.claims.iter().any(nothing)
     }
 
     /// What would become of it where each claim's budget has as much left as `remaining` says.
@@ -123,6 +142,7 @@ pub(super) fn over_budget(
     }
     let area_rules = area_rules(&predicted.estimate, &breaches);
     let ask = &predicted.reading.ask;
+    let left = predicted.margin.within(&left);
     let nearest = cost::suggest(ask, policy.prices(), policy.plan(), now, &left);
     let mut hints: Vec<String> = area_rules.collect();
     hints.extend(nearest.iter().map(ToString::to_string));

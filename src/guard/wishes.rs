@@ -212,6 +212,8 @@ mod tests {
             totals: Amounts::of(Unit::Pu, amount("20")),
             bounded,
             settles_at: Amounts::default(),
+            published: Amounts::default(),
+            margin: crate::cost::Margin::NONE,
             estimate: crate::cost::Estimate::default(),
             reading: Reading {
                 ask: Ask::Nothing,

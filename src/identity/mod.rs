@@ -5,11 +5,13 @@
 
 mod credential;
 mod presented;
+mod seal;
 mod secret;
 mod token;
 
 pub use credential::{bear, inject, query_key, strip};
 pub use presented::Presented;
+pub use seal::Seal;
 pub use secret::{NewKey, Secret, SecretError, hash};
 pub use token::{Issued, Tokens};
 
@@ -17,7 +19,7 @@ use std::sync::Arc;
 
 use crate::planet::Api;
 pub use crate::policy::Caller;
-use crate::policy::{KeyHash, Policy, UNKNOWN_KEY};
+use crate::policy::{Key, KeyHash, Policy, UNKNOWN_KEY};
 use crate::units::UtcTime;
 
 /// Why a caller is turned away; the variant decides the status and the problem type.
@@ -64,9 +66,17 @@ pub fn recognise(policy: &Policy, presented: &Presented, now: UtcTime) -> Result
     })
 }
 
+/// The caller whose key has this id, if it may be used now: for what the guard gave to that key alone.
+pub fn holder(policy: &Policy, id: &str, now: UtcTime) -> Result<Caller, Refusal> {
+    caller_of(policy, policy.key_named(id).ok_or(Refusal::Missing)?, now)
+}
+
 /// The caller whose key has this hash, if it may be used now.
 fn caller_with(policy: &Policy, hash: &KeyHash, now: UtcTime) -> Result<Caller, Refusal> {
-    let key = policy.key(hash).ok_or(Refusal::Unknown)?;
+    caller_of(policy, policy.key(hash).ok_or(Refusal::Unknown)?, now)
+}
+
+fn caller_of(policy: &Policy, key: &Key, now: UtcTime) -> Result<Caller, Refusal> {
     in_service(policy, key.team())?;
     if key.is_disabled() {
         return Err(Refusal::KeyDisabled {
@@ -153,6 +163,18 @@ mod tests {
         assert!(at("2026-05-31T23:59:59.999Z").is_ok());
         let refusal = at("2026-06-01T00:00:00Z").unwrap_err();
         assert!(matches!(refusal, Refusal::Expired { .. }), "{refusal}");
+    }
+
+    #[test]
+    fn what_was_given_to_a_key_is_worth_what_the_key_is() {
+        let of = |id: &str| holder(&policy("ag"), id, "2026-07-01T00:00:00Z".parse().unwrap());
+        assert_eq!(&*of("good").unwrap().team, "ag");
+        assert!(matches!(of("off"), Err(Refusal::KeyDisabled { .. })));
+        assert!(matches!(of("ended"), Err(Refusal::Expired { .. })));
+        assert!(matches!(of("shut-1"), Err(Refusal::TeamDisabled { .. })));
+        for nobody in ["gone", "", UNKNOWN_KEY] {
+            assert_eq!(of(nobody), Err(Refusal::Missing));
+        }
     }
 
     #[test]

@@ -37,7 +37,12 @@ impl Presented {
         }
     }
 
-    /// The key in the clear, for links that must carry it.
+    /// Of a request that brings what the guard gave to a key in the key's stead.
+    pub const fn nothing() -> Self {
+        Self { key: String::new() }
+    }
+
+    /// The key in the clear, for links that must carry it; empty where there is none.
     pub fn expose(&self) -> &str {
         &self.key
     }

@@ -26,6 +26,8 @@ pub enum SecretError {
         "{place} must hold one line of visible ASCII characters: the credential and nothing else"
     )]
     Malformed { place: String },
+    #[error("the cipher takes no key")]
+    NoCipher,
     #[error("the machine gives no random numbers to make a key from: {0}")]
     NoRandomness(getrandom::Error),
 }
@@ -105,6 +107,26 @@ impl NewKey {
             self.hash
         )
     }
+}
+
+/// A key for one purpose, the same wherever the secrets are the same and stand in the same order; random
+/// where there are none.
+pub(super) fn derived<'a>(
+    purpose: &[u8],
+    secrets: impl Iterator<Item = &'a Secret>,
+) -> Result<[u8; 32], SecretError> {
+    let mut digest = Sha256::new().chain_update(purpose);
+    let mut any = false;
+    for secret in secrets {
+        any = true;
+        digest.update(Sha256::digest(secret.expose()));
+    }
+    if !any {
+        let mut random = [0; 32];
+        getrandom::fill(&mut random).map_err(SecretError::NoRandomness)?;
+        digest.update(random);
+    }
+    Ok(digest.finalize().into())
 }
 
 /// The SHA-256 by which the policy knows a key.

@@ -11,8 +11,9 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 
+use super::secret::derived;
 use super::{Caller, Presented, Refusal, Secret, SecretError, caller_with, recognise};
 use crate::policy::{KeyHash, Policy};
 use crate::units::UtcTime;
@@ -44,19 +45,8 @@ pub struct Issued {
 impl Tokens {
     /// Derives the key from `secrets`, whose order must be the same in every replica.
     pub fn new<'a>(secrets: impl Iterator<Item = &'a Secret>) -> Result<Self, SecretError> {
-        let mut digest = Sha256::new().chain_update(PURPOSE);
-        let mut any = false;
-        for secret in secrets {
-            any = true;
-            digest.update(Sha256::digest(secret.expose()));
-        }
-        if !any {
-            let mut random = [0; 32];
-            getrandom::fill(&mut random).map_err(SecretError::NoRandomness)?;
-            digest.update(random);
-        }
         let mut mac_key = [0; 64];
-        mac_key[..32].copy_from_slice(&digest.finalize());
+        mac_key[..32].copy_from_slice(&derived(PURPOSE, secrets)?);
         Ok(Self { mac_key })
     }
 

@@ -93,6 +93,16 @@ impl From<&Account> for AccountKey {
     }
 }
 
+impl AccountKey {
+    /// Whether this is the row of `account`.
+    pub fn is_of(&self, account: &Account) -> bool {
+        self.starts_at == account.window.start
+            && self.unit == account.unit
+            && self.budget == account.budget
+            && self.partition == account.partition
+    }
+}
+
 impl EntryKind {
     pub const ALL: [Self; 12] = [
         Self::Reserve,

@@ -150,6 +150,13 @@ pub enum State {
     Reconciled(Evidence),
 }
 
+/// Stands for the API of what is no request: a lease that nobody can account for.
+pub const LOST_LEASE: &str = "lease";
+
+/// Why a lease is in doubt of which a journal tells.
+const PROVEN: &str = "a guard stopped; its journal shows that no more than this was spent of its lease, in \
+                      small requests that it had not reported";
+
 /// The books could not be read or written; the request must not pass.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
@@ -261,8 +268,7 @@ impl Record {
             .split(',')
             .find_map(|part| part.strip_prefix("team="));
         let why = if proven {
-            "a guard stopped; its journal shows that no more than this was spent of its lease, in small \
-             requests that it had not reported"
+            PROVEN
         } else {
             "a guard went silent, and how much it spent of its lease in small requests is not known"
         };
@@ -270,7 +276,7 @@ impl Record {
             request: RequestId::of_lease(epoch, began_at, &AccountKey::from(account)),
             team: of_team.unwrap_or_default().into(),
             key: "".into(),
-            api: "lease".into(),
+            api: LOST_LEASE.into(),
             product: None,
             tag: None,
             fingerprint: None,
@@ -286,22 +292,35 @@ impl Record {
             closed_at: Some(now),
         }
     }
+
+    /// How the doubt about a lost lease goes on when a journal shows that no more than `most` of it can have
+    /// been spent. What was spent, the journal does not say.
+    #[must_use]
+    pub fn lessened(mut self, most: Amount) -> Self {
+        for claim in &mut self.claims {
+            claim.amount = claim.amount.min(most);
+            self.predicted.set(claim.account.unit, claim.amount);
+        }
+        self.state = State::Unknown { why: PROVEN.into() };
+        self
+    }
 }
 
 impl Evidence {
-    /// What a journal says of a lease that was given up: no more than `spent` of it was used.
-    pub fn of_journal(claim: &Claim, spent: Amount) -> Self {
+    /// What a journal says of a part of a lease that it did not allow to be spent.
+    pub fn of_journal(account: &Account) -> Self {
         Self {
-            amounts: Amounts::of(claim.account.unit, spent.min(claim.amount)),
+            amounts: Amounts::of(account.unit, Amount::ZERO),
             by: "guard".into(),
-            why: "the journal of the guard that had the lease shows that no more was spent".into(),
+            why: "the journal of the guard that had the lease did not allow it to be spent".into(),
         }
     }
 
     /// What a guard says of a request that was given up while it was silent, now that it has ended there
-    /// after all. `None` when the guard does not know either.
+    /// after all. `None` when the guard does not know either: a prediction is no evidence.
     pub fn of_the_guard_itself(outcome: &Outcome) -> Option<Self> {
         let amounts = match outcome {
+            Outcome::Settled(charge) if charge.source == ChargeSource::Predicted => return None,
             Outcome::Settled(charge) => charge.amounts.clone(),
             Outcome::Voided => Unit::ALL
                 .map(|unit| (unit, Amount::ZERO))

@@ -15,12 +15,14 @@ mod replica;
 mod report;
 mod request_id;
 mod reservation;
+#[cfg(test)]
+mod simulation;
 mod top_up;
 
 pub use balance::{AccountKey, Balance, Entry, EntryKind, replay};
 pub use books::{
-    Breach, Cap, Charge, ChargeSource, Event, Evidence, LedgerError, NewReservation, Outcome,
-    Record, Reserved, Standing, State, gave_up,
+    Breach, Cap, Charge, ChargeSource, Event, Evidence, LOST_LEASE, LedgerError, NewReservation,
+    Outcome, Record, Reserved, Standing, State, gave_up,
 };
 pub use cap::changes;
 pub use fingerprint::Fingerprint;
@@ -46,6 +48,7 @@ use crate::units::UtcTime;
 pub trait Ledger: Send + Sync {
     /// Begins a new life of this replica. What its earlier ones left open is unknown from here on:
     /// whatever was held, and of each lease as much as the journal's `proof` does not show to be unspent.
+    /// Repeated with the same proof it begins another life, and is answered the same of the one before.
     ///
     /// Books that have not seen what the proof says they have taken are refused
     /// ([`LedgerError::Restored`]).

@@ -17,7 +17,7 @@ pub struct ReplicaId(uuid::Uuid);
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Epoch(i64);
 
-/// What a replica's journal shows of its last life.
+/// What a replica's journal, or the replica itself while it runs, shows of its last life.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Proof {
     pub epoch: Epoch,
@@ -34,7 +34,8 @@ pub struct Begun {
     pub epoch: Epoch,
     /// Requests and leases of earlier lives that count as unknown from here on.
     pub in_doubt: u64,
-    /// The last report that was taken from the life before; its answer may have been lost.
+    /// The last report that was taken from the life that the proof names, or else from the life before; its
+    /// answer may have been lost.
     pub reported: u64,
 }
 

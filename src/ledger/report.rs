@@ -14,7 +14,8 @@ use crate::units::{Amount, UtcTime};
 /// One report of a replica: what has ended since the last, and what its leases should hold from now on.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Report {
-    /// Counts up from 1 in each life. One that was taken before is answered again and changes nothing.
+    /// Counts up from 1 in each life. One that was taken before is answered again and changes nothing. Books
+    /// that miss the one before were put back to an earlier moment, and refuse it.
     pub number: u64,
     /// Requests that were admitted from leases and have ended, settled, voided or unknown.
     pub ended: Vec<Record>,
@@ -43,7 +44,8 @@ pub struct Leased {
     pub amount: Amount,
     /// What is left for everybody besides the leases; `None` without a limit.
     pub remaining: Option<Amount>,
-    /// Somebody needs the rest: give it back with the next report.
+    /// Somebody needs the rest, or the account is used beyond its limit, and admits nothing: give it back
+    /// with the next report.
     pub recalled: bool,
 }
 

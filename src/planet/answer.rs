@@ -18,7 +18,7 @@ impl Doubt {
 }
 
 /// The documented name, and the one that every captured answer has.
-const COST_HEADERS: [&str; 2] = ["x-processunits", "x-processingunits-spent"];
+pub const COST_HEADERS: [&str; 2] = ["x-processunits", "x-processingunits-spent"];
 
 /// The processing units that an answer says it cost, rounded up to a millionth. `None` where it does
 /// not say; should it say twice, the larger counts.

@@ -16,6 +16,7 @@ mod correction;
 pub mod counts;
 pub mod data;
 pub mod document;
+pub mod downloads;
 mod drawn;
 pub mod evalscript;
 mod extent;

@@ -45,7 +45,7 @@ pub fn read(asked: &Asked<'_>, declared: Declared) -> Result<Reading, Misread> {
         | Operation::SuspendSubscriptions
         | Operation::IssueToken
         | Operation::CreateBatch
-        // its egress was predicted with the order
+        // its bytes are counted as they pass, or were predicted with the order
         | Operation::DownloadOrder
         // only the policy lets an unknown call come this far
         | Operation::Unknown => Ok(nothing()),

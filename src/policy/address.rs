@@ -72,7 +72,34 @@ impl Text for WebUrl {
     }
 }
 
-texts!(Listen, MountPath, WebUrl);
+/// Where signed downloads lead: a host that is asked over TLS, or an origin written in full.
+#[derive(Clone, Debug)]
+pub(super) struct DownloadHost(pub(super) url::Origin);
+
+impl Text for DownloadHost {
+    const EXPECTED: &str = "a host such as \"storage.googleapis.com\"";
+
+    fn read(text: &str) -> Result<Self, String> {
+        let rule = "write its name alone, such as \"storage.googleapis.com\"; only a host that is asked \
+                    without TLS needs http:// before it";
+        if text.contains('*') {
+            return Err(format!("one entry is one host\n{rule}"));
+        }
+        let written = if text.contains("://") {
+            text.to_owned()
+        } else {
+            format!("https://{text}")
+        };
+        let WebUrl(url) =
+            WebUrl::read(&written).map_err(|_| format!("'{text}' is no host\n{rule}"))?;
+        if url.path() != "/" || text.ends_with('/') {
+            return Err(format!("a host has no path\n{rule}"));
+        }
+        Ok(Self(url.origin()))
+    }
+}
+
+texts!(DownloadHost, Listen, MountPath, WebUrl);
 
 #[cfg(test)]
 mod tests {
@@ -103,6 +130,34 @@ mod tests {
             "",
         ] {
             assert!(WebUrl::read(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_download_host_is_asked_over_tls_unless_it_says_otherwise() {
+        for (text, origin) in [
+            ("storage.googleapis.com", "https://storage.googleapis.com"),
+            ("Storage.Example:8443", "https://storage.example:8443"),
+            ("https://a.example:443", "https://a.example"),
+            ("http://127.0.0.1:9000", "http://127.0.0.1:9000"),
+            ("[::1]:9000", "https://[::1]:9000"),
+        ] {
+            let DownloadHost(read) = DownloadHost::read(text).unwrap();
+            assert_eq!(read.ascii_serialization(), origin);
+        }
+        for bad in [
+            "",
+            "*",
+            "a b",
+            "a.example/",
+            "a.example/bucket",
+            "https://a.example/b",
+            "ftp://a.example",
+            "u@a.example",
+            "a.example?x",
+            "*.googleapis.com",
+        ] {
+            assert!(DownloadHost::read(bad).is_err(), "{bad}");
         }
     }
 }

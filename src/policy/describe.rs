@@ -5,7 +5,10 @@ use std::fmt::{self, Write};
 use std::sync::Arc;
 
 use super::upstreams::{Credential, Upstream};
-use super::{Budget, Match, OnBreach, Policy, Team, Unclassified, Unpredictable, Word};
+use super::{
+    Budget, Match, OnBreach, Policy, SafetyMargin, Team, Unclassified, Unpredictable, Word,
+};
+use crate::cost::Factor;
 use crate::planet::{Api, Declared, UpstreamKind};
 use crate::units::{Span, UtcTime, Window, WindowKind};
 
@@ -380,6 +383,7 @@ fn write_rules(out: &mut String, policy: &Policy) -> fmt::Result {
     };
     write_bounds(out, policy)?;
     writeln!(out, "\nrules")?;
+    write_downloads(out, policy)?;
     writeln!(out, "  a call that no rule knows {unclassified}")?;
     writeln!(out, "  a call whose cost cannot be bounded {unpredictable}")?;
     if let Some(most) = policy.max_backfill() {
@@ -396,7 +400,49 @@ fn write_rules(out: &mut String, policy: &Policy) -> fmt::Result {
     writeln!(
         out,
         "  a create that is sent again within {window:?}, unanswered, is not forwarded twice"
-    )
+    )?;
+    let cache = policy.cache();
+    if let Some(size) = cache.size {
+        let (bytes, age) = (size.0, cache.max_age);
+        writeln!(
+            out,
+            "  answers that upstream lets a cache keep are kept, {bytes} bytes in all, for {age:?} at most"
+        )?;
+    }
+    if !cache.coalesce {
+        writeln!(out, "  identical requests at the same time are each sent")?;
+    }
+    match policy.safety_margin() {
+        SafetyMargin::Fixed(Factor::ONE) => Ok(()),
+        SafetyMargin::Fixed(factor) => {
+            writeln!(out, "  {factor} times what is predicted is reserved")
+        }
+        SafetyMargin::Learned => writeln!(
+            out,
+            "  what is reserved beyond a prediction is learned for each API and team"
+        ),
+    }
+}
+
+fn write_downloads(out: &mut String, policy: &Policy) -> fmt::Result {
+    if !policy.meters_egress() {
+        return writeln!(
+            out,
+            "  downloads are not followed: their bytes are predicted with what orders them"
+        );
+    }
+    writeln!(
+        out,
+        "  downloads are charged by the byte, and followed to the hosts of their upstream alone"
+    )?;
+    for upstream in policy.upstreams() {
+        let hosts = upstream.download_hosts().iter();
+        let hosts: Vec<String> = hosts.map(url::Origin::ascii_serialization).collect();
+        if !hosts.is_empty() {
+            writeln!(out, "    {}: {}", upstream.name(), hosts.join(", "))?;
+        }
+    }
+    Ok(())
 }
 
 fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
@@ -461,6 +507,8 @@ mod tests {
                 beyond  nothing happens
 
         rules
+          downloads are charged by the byte, and followed to the hosts of their upstream alone
+            planet: https://storage.googleapis.com
           a call that no rule knows is refused
           a call whose cost cannot be bounded is refused
           a create that is sent again within 900s, unanswered, is not forwarded twice
@@ -478,6 +526,35 @@ mod tests {
         );
         assert!(text.contains("reaches back 1.5 days at most"), "{text}");
         assert!(text.contains("asked to count"), "{text}");
+    }
+
+    #[test]
+    fn what_is_kept_shared_and_reserved_beyond_is_told_where_it_is_not_as_usual() {
+        let told = |more: &str| describe(&policy(more), at(NOW));
+        let usual = told("");
+        for (more, words) in [
+            (
+                "[cache]\nsize = \"1MiB\"",
+                "are kept, 1048576 bytes in all, for 3600s at most",
+            ),
+            (
+                "[cache]\ncoalesce = false",
+                "at the same time are each sent",
+            ),
+            (
+                "[policy]\nsafety_margin = 1.2",
+                "1.2 times what is predicted",
+            ),
+            (
+                "[policy]\nsafety_margin = \"learned\"",
+                "learned for each API and team",
+            ),
+        ] {
+            assert!(
+                told(more).contains(words) && !usual.contains(words),
+                "{more}"
+            );
+        }
     }
 
     #[test]

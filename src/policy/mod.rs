@@ -9,6 +9,7 @@ mod admins;
 mod bounds;
 mod budget_rules;
 mod budgets;
+mod cache;
 mod claim;
 mod describe;
 mod either;
@@ -16,6 +17,7 @@ mod excerpt;
 mod expectation;
 mod fault;
 mod judge;
+mod margin;
 mod matching;
 mod not_yet;
 mod paces;
@@ -42,11 +44,13 @@ use serde::Deserialize;
 pub use admins::{AdminToken, Role};
 pub use bounds::{Bound, Word};
 pub use budgets::{BreachStatus, Budget, Dimension, OnBreach};
+pub use cache::{Cache, MOST_GATHERED};
 pub use claim::{Account, Claim};
 pub use describe::describe;
 pub use expectation::{Decision, Expectation, RequestBody};
 pub use fault::PolicyError;
 pub use judge::Call;
+pub use margin::SafetyMargin;
 pub use matching::Match;
 pub use paces::{Pace, Rate};
 pub use people::{Caller, Key, Team, UNKNOWN_KEY};
@@ -79,6 +83,8 @@ pub struct Policy {
     resend_window: Duration,
     max_backfill: Option<Duration>,
     live_estimates: bool,
+    safety_margin: SafetyMargin,
+    cache: Cache,
     expectations: Vec<Expectation>,
 }
 
@@ -133,6 +139,11 @@ impl Policy {
         &self.plan
     }
 
+    /// Whether signed downloads are followed and charged by the byte.
+    pub const fn meters_egress(&self) -> bool {
+        self.plan.meters_downloads
+    }
+
     pub const fn prices(&self) -> &Prices {
         &self.prices
     }
@@ -154,6 +165,11 @@ impl Policy {
     pub fn has_key(&self, id: &str) -> bool {
         let unknown = self.unknown_keys.is_some() && id == UNKNOWN_KEY;
         unknown || self.keys.values().any(|key| &**key.id() == id)
+    }
+
+    /// The key with this id, whether or not it may be used.
+    pub fn key_named(&self, id: &str) -> Option<&Key> {
+        self.keys.values().find(|key| &**key.id() == id)
     }
 
     /// In the order of the file.
@@ -238,6 +254,16 @@ impl Policy {
                 .products()
                 .is_some_and(|products| products.iter().any(|product| **product == *name))
         })
+    }
+
+    /// Whether one answer may serve several requests.
+    pub const fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    /// What predictions are multiplied by before they are reserved.
+    pub const fn safety_margin(&self) -> SafetyMargin {
+        self.safety_margin
     }
 
     /// The admin's own tests, `[[tests]]`.

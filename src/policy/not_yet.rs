@@ -10,7 +10,6 @@ use super::fault::{Fault, Path};
 #[derive(Clone, Copy)]
 enum Value {
     Any,
-    True,
     Word(&'static str),
 }
 
@@ -19,10 +18,7 @@ const NOT_YET: &[(&str, Value)] = &[
     ("holds", Value::Any),
     ("notify", Value::Any),
     ("server.tls.client_ca", Value::Any),
-    ("upstreams.*.download_hosts", Value::Any),
     ("budgets.*.on_breach", Value::Word("hold")),
-    ("policy.meter_egress", Value::True),
-    ("policy.safety_margin", Value::Any),
 ];
 
 /// The first key in the file that is not supported yet.
@@ -61,7 +57,6 @@ impl Value {
     fn is(self, written: &DeValue<'_>) -> bool {
         match self {
             Self::Any => true,
-            Self::True => written.as_bool() == Some(true),
             Self::Word(word) => written.as_str() == Some(word),
         }
     }
@@ -71,14 +66,13 @@ fn name_of(pattern: &str, value: Value) -> String {
     let name = pattern.replace(".*", "");
     match value {
         Value::Any => name,
-        Value::True => format!("{name} = true"),
         Value::Word(word) => format!("{name} = \"{word}\""),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{assert_refused, read};
+    use super::super::testing::assert_refused;
 
     #[test]
     fn what_is_not_built_is_refused_by_name() {
@@ -94,38 +88,16 @@ mod tests {
                 "\"c\"",
                 "server.tls.client_ca is",
             ),
-            (
-                "[upstreams.tiles]\ndownload_hosts = []",
-                "[]",
-                "upstreams.download_hosts is",
-            ),
-            (
-                "[policy]\nsafety_margin = 1.0",
-                "1.0",
-                "policy.safety_margin is",
-            ),
         ]);
     }
 
     #[test]
     fn of_some_keys_only_one_value_is_refused() {
         let budget = "[[budgets]]\nname = \"b\"\nunit = \"pu\"\nlimit = 1\nwindow = \"day\"\n";
-        assert_refused(&[
-            (
-                &format!("{budget}on_breach = \"hold\""),
-                "\"hold\"",
-                "budgets.on_breach = \"hold\" is not supported yet",
-            ),
-            (
-                "[policy]\nmeter_egress = true",
-                "true",
-                "meter_egress = true is",
-            ),
-        ]);
-    }
-
-    #[test]
-    fn what_is_switched_off_is_no_contradiction() {
-        assert!(read("[policy]\nmeter_egress = false").is_ok());
+        assert_refused(&[(
+            &format!("{budget}on_breach = \"hold\""),
+            "\"hold\"",
+            "budgets.on_breach = \"hold\" is not supported yet",
+        )]);
     }
 }

@@ -9,8 +9,8 @@ use toml::de::DeTable;
 use super::fault::{Fault, Path, Source};
 use super::raw::{RawPolicy, RawRules};
 use super::{
-    Policy, PolicyError, Store, Upstream, admins, bounds as bound_rules, budget_rules, expectation,
-    not_yet, paces, people, server, upstreams,
+    Policy, PolicyError, Store, Upstream, admins, bounds as bound_rules, budget_rules,
+    cache as cache_rules, expectation, not_yet, paces, people, server, upstreams,
 };
 use crate::cost::Plan;
 use crate::planet::UpstreamKind;
@@ -39,7 +39,7 @@ impl TryFrom<RawPolicy> for Policy {
             admin,
             store,
             upstreams,
-            plan,
+            mut plan,
             teams,
             identity,
             budgets,
@@ -50,10 +50,12 @@ impl TryFrom<RawPolicy> for Policy {
                     unclassified,
                     unpredictable,
                     resend_window,
-                    meter_egress: _,
+                    safety_margin,
+                    meter_egress,
                     max_backfill,
                     live_estimates,
                 },
+            cache,
             prices,
             tests,
         } = raw;
@@ -61,10 +63,11 @@ impl TryFrom<RawPolicy> for Policy {
         let store = server::store(store)?;
         let resend_window = resend_window.map_or(RESEND_WINDOW, |span| span.0);
         keeps_what_may_be_sent_again(&store, resend_window)?;
+        plan.meters_downloads = meter_egress.unwrap_or(true);
         let people = people::people(teams, &identity)?;
         let budgets = budget_rules::budgets(budgets, &people, &plan)?;
         let paces = paces::paces(paces, &people)?;
-        let upstreams = upstreams::upstreams(upstreams)?;
+        let upstreams = upstreams::upstreams(upstreams, plan.meters_downloads)?;
         if max_backfill.is_some() {
             leads_to_planet(&upstreams, "max_backfill")?;
         }
@@ -91,6 +94,8 @@ impl TryFrom<RawPolicy> for Policy {
             resend_window,
             max_backfill: max_backfill.map(|span| span.0),
             live_estimates,
+            safety_margin,
+            cache: cache_rules::cache(&cache)?,
         })
     }
 }
@@ -164,7 +169,7 @@ mod tests {
             "conf/p.toml:4:1: unknown key 'credentials'\n  \
              |\n4 | credentials = \"x\"\n  | ^^^^^^^^^^^\n  \
              = did you mean `credential`? keys here are \
-             url, mount, kind, credential, also_known_as, deployment"
+             url, mount, kind, credential, also_known_as, download_hosts, deployment"
         );
     }
 
@@ -259,6 +264,8 @@ mod tests {
         assert_eq!(example.server(), policy("").server());
         assert_eq!(example.store(), policy("").store());
         assert_eq!(example.resend_window(), policy("").resend_window());
+        assert_eq!(example.safety_margin(), policy("").safety_margin());
+        assert_eq!(example.cache(), policy("").cache());
     }
 
     #[test]

@@ -9,11 +9,14 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::address::{Listen, MountPath, WebUrl};
+use super::address::{DownloadHost, Listen, MountPath, WebUrl};
 use super::bounds::SampleType;
 use super::either::WordOrTable;
 use super::text::{ApiName, Instant, KeyHash, Name, PassThrough, Size, Span};
-use super::{Decision, Dimension, OnBreach, Rate, Role, SecretSource, Unclassified, Unpredictable};
+use super::{
+    Decision, Dimension, OnBreach, Rate, Role, SafetyMargin, SecretSource, Unclassified,
+    Unpredictable,
+};
 use crate::cost::{Plan, Prices};
 use crate::planet::{Deployment, UpstreamKind};
 use crate::units::{Amount, Percent, Unit};
@@ -43,6 +46,8 @@ pub(super) struct RawPolicy {
     pub(super) bounds: Vec<RawBound>,
     #[serde(default)]
     pub(super) policy: RawRules,
+    #[serde(default)]
+    pub(super) cache: RawCache,
     #[serde(default)]
     pub(super) prices: Prices,
     #[serde(default)]
@@ -109,6 +114,7 @@ pub(super) struct RawUpstream {
     pub(super) credential: Option<WordOrTable<PassThrough, RawCredential>>,
     #[serde(default)]
     pub(super) also_known_as: Vec<WebUrl>,
+    pub(super) download_hosts: Option<Vec<DownloadHost>>,
     pub(super) deployment: Option<Deployment>,
 }
 
@@ -238,12 +244,21 @@ pub(super) struct RawRules {
     #[serde(default)]
     pub(super) unpredictable: Unpredictable,
     pub(super) resend_window: Option<Span>,
-    #[expect(dead_code, reason = "`false` is all that `not_yet` lets through")]
     #[serde(default)]
-    pub(super) meter_egress: bool,
+    pub(super) safety_margin: SafetyMargin,
+    pub(super) meter_egress: Option<bool>,
     pub(super) max_backfill: Option<Span>,
     #[serde(default)]
     pub(super) live_estimates: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawCache {
+    pub(super) coalesce: Option<bool>,
+    pub(super) size: Option<Size>,
+    pub(super) max_age: Option<Span>,
+    pub(super) max_body: Option<Size>,
 }
 
 #[derive(Deserialize)]

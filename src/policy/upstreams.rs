@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use url::Url;
 
-use super::address::WebUrl;
+use super::address::{DownloadHost, WebUrl};
 use super::either::WordOrTable;
 use super::fault::{Fault, Path};
 use super::raw::{RawCredential, RawUpstream};
@@ -24,6 +24,7 @@ pub struct Upstream {
     mount: Mount,
     credential: Credential,
     also_known_as: Vec<url::Origin>,
+    download_hosts: Vec<url::Origin>,
     deployment: Deployment,
 }
 
@@ -76,6 +77,11 @@ impl Upstream {
         &self.also_known_as
     }
 
+    /// Where the guard follows signed downloads to, and nowhere else; none where it follows none.
+    pub fn download_hosts(&self) -> &[url::Origin] {
+        &self.download_hosts
+    }
+
     /// Meaningful for Sentinel Hub alone.
     pub const fn deployment(&self) -> Deployment {
         self.deployment
@@ -116,14 +122,17 @@ impl<'de> Deserialize<'de> for SecretSource {
     }
 }
 
-/// All upstreams, longest mount first.
-pub(super) fn upstreams(raw: BTreeMap<Name, RawUpstream>) -> Result<Vec<Arc<Upstream>>, Fault> {
+/// All upstreams, longest mount first. `meters` says whether downloads are followed.
+pub(super) fn upstreams(
+    raw: BTreeMap<Name, RawUpstream>,
+    meters: bool,
+) -> Result<Vec<Arc<Upstream>>, Fault> {
     let mut mounts: HashMap<Mount, Arc<str>> = HashMap::new();
     let mut origins: HashSet<url::Origin> = HashSet::new();
     let mut all = Vec::new();
     for (name, raw) in raw {
         let here = Path::to("upstreams").key(&name.0);
-        let upstream = upstream(name.0, raw, &here)?;
+        let upstream = upstream(name.0, raw, meters, &here)?;
         if let Some(other) = mounts.insert(upstream.mount.clone(), upstream.name.clone()) {
             return Err(Fault::new(
                 here.key("mount"),
@@ -149,17 +158,46 @@ pub(super) fn upstreams(raw: BTreeMap<Name, RawUpstream>) -> Result<Vec<Arc<Upst
             "add [upstreams.planet] with url = \"https://api.planet.com\" and mount = \"/\"",
         ));
     }
+    no_upstream_is_a_download_host(&all)?;
     all.sort_by_key(|upstream| std::cmp::Reverse(upstream.mount.as_str().len()));
     Ok(all)
 }
 
-fn upstream(name: Arc<str>, raw: RawUpstream, here: &Path) -> Result<Upstream, Fault> {
+/// A link leads to a mount, where it is judged as a call, or is a download: never both.
+fn no_upstream_is_a_download_host(all: &[Arc<Upstream>]) -> Result<(), Fault> {
+    let known = |origin: &url::Origin| {
+        all.iter().find(|upstream| {
+            upstream.url.origin() == *origin || upstream.also_known_as.contains(origin)
+        })
+    };
+    for upstream in all {
+        for (position, origin) in upstream.download_hosts.iter().enumerate() {
+            if let Some(other) = known(origin) {
+                let here = Path::to("upstreams").key(&upstream.name);
+                return Err(Fault::new(
+                    here.key("download_hosts").item(position),
+                    format!("links to it lead to the mount of upstream '{}'", other.name),
+                    "list only hosts that store what is downloaded",
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn upstream(
+    name: Arc<str>,
+    raw: RawUpstream,
+    meters: bool,
+    here: &Path,
+) -> Result<Upstream, Fault> {
     let RawUpstream {
         url,
         mount,
         kind,
         credential,
         also_known_as,
+        download_hosts,
         deployment,
     } = raw;
     let kind = kind_of(&name, kind, here)?;
@@ -181,8 +219,45 @@ fn upstream(name: Arc<str>, raw: RawUpstream, here: &Path) -> Result<Upstream, F
             .enumerate()
             .map(|(position, url)| origin(&url.0, &here.key("also_known_as").item(position)))
             .collect::<Result<_, Fault>>()?,
+        download_hosts: hosts_for(kind, download_hosts, meters, here)?,
         deployment: deployment.unwrap_or_default(),
     })
+}
+
+/// Where api.planet.com keeps what it delivers by links.
+const PLANETS_STORAGE: &str = "https://storage.googleapis.com";
+
+fn hosts_for(
+    kind: UpstreamKind,
+    written: Option<Vec<DownloadHost>>,
+    meters: bool,
+    here: &Path,
+) -> Result<Vec<url::Origin>, Fault> {
+    let here = here.key("download_hosts");
+    let Some(written) = written else {
+        let usual = Url::parse(PLANETS_STORAGE).ok();
+        let usual = usual.filter(|_| meters && kind == UpstreamKind::Planet);
+        return Ok(usual.iter().map(Url::origin).collect());
+    };
+    if !meters {
+        return Err(Fault::new(
+            here,
+            "downloads are not followed, so nothing would act on this",
+            "remove it, or set meter_egress = true in [policy]",
+        ));
+    }
+    let mut hosts = Vec::new();
+    for (position, DownloadHost(origin)) in written.into_iter().enumerate() {
+        if hosts.contains(&origin) {
+            return Err(Fault::new(
+                here.item(position),
+                format!("{} is listed already", origin.ascii_serialization()),
+                "keep one",
+            ));
+        }
+        hosts.push(origin);
+    }
+    Ok(hosts)
 }
 
 fn kind_of(name: &str, written: Option<UpstreamKind>, here: &Path) -> Result<UpstreamKind, Fault> {
@@ -398,6 +473,46 @@ mod tests {
                 &tiles("also_known_as = [\"https://a\", \"https://a:443\"]"),
                 "\"https://a:443\"",
                 "listed already",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn downloads_are_followed_to_planets_storage_unless_other_hosts_are_listed() {
+        let hosts = |text: &str| -> Vec<String> {
+            let policy = policy(text);
+            let planet = policy.upstream_for("/").unwrap().0;
+            let hosts = planet.download_hosts().iter();
+            hosts.map(url::Origin::ascii_serialization).collect()
+        };
+        assert_eq!(hosts(""), ["https://storage.googleapis.com"]);
+        assert!(hosts("[policy]\nmeter_egress = false").is_empty());
+        let eu = |hosts: &str| {
+            format!(
+                "[upstreams.eu]\nurl = \"https://x.example\"\nmount = \"/eu\"\nkind = \"planet\"\n\
+                 also_known_as = [\"https://y.example\"]\ndownload_hosts = {hosts}\n"
+            )
+        };
+        let listed = policy(&eu("[\"s.example\", \"http://127.0.0.1:9\"]"));
+        let listed = listed.upstream_for("/eu").unwrap().0.download_hosts();
+        assert_eq!(listed.len(), 2);
+        assert_refused(&[
+            (&eu("[\"s\", \"s:443\"]"), "\"s:443\"", "listed already"),
+            (&eu("[\"s/b\"]"), "\"s/b\"", "no path"),
+            (
+                &eu("[\"y.example\"]"),
+                "\"y.example\"",
+                "mount of upstream 'eu'",
+            ),
+            (
+                &eu("[\"api.planet.com\"]"),
+                "\"api.planet.com\"",
+                "mount of upstream 'planet'",
+            ),
+            (
+                &format!("{}[policy]\nmeter_egress = false", eu("[\"s\"]")),
+                "[\"s\"]",
+                "not followed",
             ),
         ]);
     }

@@ -86,6 +86,16 @@ impl Policy {
                 )
             }));
         }
+        warnings.extend(self.upstreams.iter().flat_map(|upstream| {
+            let hosts = upstream.download_hosts().iter();
+            hosts.filter(|host| is_in_the_open(host)).map(|host| {
+                format!(
+                    "downloads of upstream '{}' come from {} without TLS",
+                    upstream.name(),
+                    host.ascii_serialization()
+                )
+            })
+        }));
         if self.unclassified == Unclassified::Allow {
             warnings.push("calls that no rule knows pass and are not counted".into());
         }
@@ -94,6 +104,19 @@ impl Policy {
         }
         warnings
     }
+}
+
+/// Whether what is asked of this host crosses a network that others can read.
+fn is_in_the_open(host: &url::Origin) -> bool {
+    let url::Origin::Tuple(scheme, host, _) = host else {
+        return false;
+    };
+    let is_here = match host {
+        url::Host::Domain(name) => name == "localhost",
+        url::Host::Ipv4(address) => address.is_loopback(),
+        url::Host::Ipv6(address) => address.is_loopback(),
+    };
+    scheme == "http" && !is_here
 }
 
 /// Whether some call of this caller could claim from the budget.
@@ -183,6 +206,19 @@ mod tests {
         );
         assert!(of(soon, later).contains("begins at 2027") && of(soon, later).contains("team"));
         assert!(of(past, gone).contains("ended at 2026") && of(past, gone).contains("team"));
+    }
+
+    #[test]
+    fn a_download_host_without_tls_is_named_unless_it_is_this_machine() {
+        let from = |host: &str| {
+            let base = BASE.replacen("mount", &format!("download_hosts = [\"{host}\"]\nmount"), 1);
+            let policy = Policy::parse(&base, "p.toml").unwrap();
+            let warnings = policy.warnings(at(NOW)).join("\n");
+            warnings.contains(&format!("come from {host} without TLS"))
+        };
+        assert!(from("http://storage.example"));
+        assert!(!from("http://127.0.0.1:9") && !from("http://localhost:9"));
+        assert!(!from("https://storage.example"));
     }
 
     #[test]

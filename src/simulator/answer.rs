@@ -15,6 +15,8 @@ pub(super) struct Answer {
     pub(super) charges: Vec<Charge>,
     /// The cost as the header will state it.
     pub(super) spent: Option<String>,
+    /// The file whose bytes are billed as they leave.
+    pub(super) leaving: Option<String>,
 }
 
 pub(super) enum Content {
@@ -34,6 +36,7 @@ impl Answer {
             content: Content::Whole(Bytes::new()),
             charges: Vec::new(),
             spent: None,
+            leaving: None,
         }
     }
 
@@ -82,6 +85,13 @@ impl Answer {
         self
     }
 
+    pub(super) fn leaving(self, file: &str) -> Self {
+        Self {
+            leaving: Some(file.to_owned()),
+            ..self
+        }
+    }
+
     /// Charges what the cost header will say, to the last digit of it.
     pub(super) fn spending(self, api: &'static str, cost: f64, what: impl Into<String>) -> Self {
         let text = figures::header_text(cost);
@@ -91,6 +101,18 @@ impl Answer {
             ..self
         }
         .charging(charge)
+    }
+
+    /// What states its cost costs so many percent of it, and says so.
+    pub(super) fn at_percent(mut self, percent: u32) -> Self {
+        let cost: Option<f64> = self.spent.as_ref().and_then(|text| text.parse().ok());
+        let Some((cost, charge)) = cost.zip(self.charges.last_mut()) else {
+            return self;
+        };
+        let text = figures::header_text(cost * f64::from(percent) / 100.0);
+        charge.pu = figures::pu_of_text(&text);
+        self.spent = Some(text);
+        self
     }
 
     /// Only what succeeds is charged.

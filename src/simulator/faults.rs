@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Deserialize;
 
 /// The header that asks for a fault of its own request.
@@ -36,24 +36,39 @@ pub enum Effect {
     Status(StatusCode),
     NoCostHeader,
     CostHeader(String),
+    /// It costs so many percent of what it would.
+    Dearer(u32),
     /// Half the body, then the connection breaks.
     Truncate,
     /// The body takes about this long.
     SlowBody(Duration),
     Gzip,
+    /// The answer has this header too.
+    Header(HeaderName, HeaderValue),
+    /// Charged, and answered with a redirect to this address.
+    Redirect(String),
+    /// A body whose length is not announced.
+    NoLength,
+    /// A body that says it is something else.
+    MediaType(String),
 }
 
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum InvalidFault {
     #[error(
         "'{0}' is not a fault: use delay=2s, stall, stall-before-charge, reset-before-charge, \
-         reset-after-charge, status=429, no-cost-header, cost-header=NAME, truncate, slow-body=2s or gzip"
+         reset-after-charge, status=429, no-cost-header, cost-header=NAME, dearer=120, header=NAME:VALUE, \
+         truncate, slow-body=2s, gzip, redirect=URL, no-length or media-type=TYPE"
     )]
     Unknown(String),
     #[error("'{0}' is not a wait such as 250ms, 2s or 1m, of an hour at most")]
     Wait(String),
     #[error("'{0}' is not a status from 400 to 599")]
     Status(String),
+    #[error("'{0}' is not a number of percent")]
+    Percent(String),
+    #[error("'{0}' is not a header such as age: 60")]
+    Header(String),
     #[error("the fault is not understood: {0}")]
     Json(String),
 }
@@ -161,10 +176,15 @@ fn effect(part: &str) -> Result<Effect, InvalidFault> {
         ("status", text) => Effect::Status(status(text)?),
         ("no-cost-header", "") => Effect::NoCostHeader,
         ("cost-header", name) if !name.is_empty() => Effect::CostHeader(name.to_owned()),
+        ("dearer", text) => Effect::Dearer(percent(text)?),
+        ("header", text) => header(text)?,
         ("truncate", "") => Effect::Truncate,
         ("slow-body", "") => Effect::SlowBody(Duration::from_secs(2)),
         ("slow-body", text) => Effect::SlowBody(wait(text)?),
         ("gzip", "") => Effect::Gzip,
+        ("redirect", address) if !address.is_empty() => Effect::Redirect(address.to_owned()),
+        ("no-length", "") => Effect::NoLength,
+        ("media-type", name) if !name.is_empty() => Effect::MediaType(name.to_owned()),
         _ => return Err(InvalidFault::Unknown(part.to_owned())),
     })
 }
@@ -187,6 +207,19 @@ fn wait(text: &str) -> Result<Duration, InvalidFault> {
     Ok(waited)
 }
 
+fn percent(text: &str) -> Result<u32, InvalidFault> {
+    let percent = text.parse().ok().filter(|percent| *percent > 0);
+    percent.ok_or_else(|| InvalidFault::Percent(text.to_owned()))
+}
+
+fn header(text: &str) -> Result<Effect, InvalidFault> {
+    let wrong = || InvalidFault::Header(text.to_owned());
+    let (name, value) = text.split_once(':').ok_or_else(wrong)?;
+    let name = HeaderName::from_bytes(name.trim().as_bytes()).map_err(|_| wrong())?;
+    let value = HeaderValue::from_str(value.trim()).map_err(|_| wrong())?;
+    Ok(Effect::Header(name, value))
+}
+
 fn status(text: &str) -> Result<StatusCode, InvalidFault> {
     let status = StatusCode::from_bytes(text.as_bytes()).ok();
     status
@@ -201,11 +234,13 @@ mod tests {
     #[test]
     fn several_effects_stand_in_one_header() {
         assert_eq!(
-            effects("delay=250ms; cost-header=x-processingunits-spent ;status=502").unwrap(),
+            effects("delay=250ms; cost-header=x-processingunits-spent ;status=502; header=Age: 7")
+                .unwrap(),
             [
                 Effect::Delay(Duration::from_millis(250)),
                 Effect::CostHeader("x-processingunits-spent".to_owned()),
                 Effect::Status(StatusCode::BAD_GATEWAY),
+                Effect::Header(http::header::AGE, HeaderValue::from_static("7")),
             ]
         );
     }
@@ -220,6 +255,9 @@ mod tests {
             "delay=99999m",
             "status=200",
             "stall=1",
+            "header=age",
+            "dearer=0",
+            "header=a b: c",
         ] {
             assert!(effects(spec).is_err(), "{spec}");
         }

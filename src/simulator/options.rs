@@ -7,6 +7,10 @@ use std::time::Duration;
 const DEFAULT_ASSET_BYTES: u64 = 1 << 20;
 
 #[derive(Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a way of Planet's of its own, and any of them may go with any other"
+)]
 pub struct Options {
     /// API keys and tokens that are let in; `None`: any that is not empty.
     pub accepted_keys: Option<BTreeSet<String>>,
@@ -27,6 +31,8 @@ pub struct Options {
     pub estimate_in_square_metres: bool,
     /// Whether bytes that leave storage cost PU.
     pub charge_egress: bool,
+    /// Whether an order's files are linked to by their addresses in storage, without a token before them.
+    pub bare_locations: bool,
     /// Whether JSON is compressed for those who accept it.
     pub gzip: bool,
 }
@@ -55,6 +61,7 @@ impl Default for Options {
             publication_lag: Duration::ZERO,
             estimate_in_square_metres: false,
             charge_egress: true,
+            bare_locations: false,
             gzip: false,
         }
     }

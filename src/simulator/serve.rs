@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::ETAG;
 use http::{Request, Response, StatusCode};
+use http_body::Frame;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -19,7 +21,7 @@ use super::call::Call;
 use super::faults::{self, Effect};
 use super::refusal::{Refusal, Style};
 use super::wire::{self, WireBody};
-use super::world::World;
+use super::world::{Leaving, World};
 use super::{control, routes};
 use crate::clock::Clock;
 use crate::units::UtcTime;
@@ -50,14 +52,14 @@ impl Shared {
     }
 
     /// Answers and charges under one lock: nobody sees one without the other.
-    fn answer(&self, call: &Call, effects: &[Effect]) -> Answer {
+    fn answer(&self, call: &Call, effects: &[Effect]) -> (Answer, Option<Leaving>) {
         let mut world = self.world();
-        let answer = match refused_on_request(call, effects) {
-            Some(refused) => refused,
-            None => routes::answer(call, &mut world),
-        };
-        world.charge(call, &answer);
-        answer
+        let answer = refused_on_request(call, effects).unwrap_or_else(|| {
+            let answer = at_another_price(routes::answer(call, &mut world), effects);
+            unless_known(call, led_elsewhere(answer, effects), effects)
+        });
+        let leaving = world.charge(call, &answer);
+        (answer, leaving)
     }
 }
 
@@ -106,13 +108,28 @@ async fn handle(
     if effects.contains(&Effect::ResetBeforeCharge) {
         return Err(Dropped);
     }
-    let answer = match refusal {
-        Some(refusal) => refusal.into_answer(Style::of(&call.segments())),
+    let (answer, leaving) = match refusal {
+        Some(refusal) => (refusal.into_answer(Style::of(&call.segments())), None),
         None => shared.answer(&call, &effects),
     };
     after_charge(&effects).await?;
     let cost_header = shared.world().options.cost_header.clone();
-    Ok(wire::respond(answer, &cost_header, &effects))
+    let response = wire::respond(answer, &cost_header, &effects);
+    Ok(response.map(|body| match leaving {
+        Some(leaving) => billed(body, leaving, shared),
+        None => body,
+    }))
+}
+
+/// The body, whose bytes are on the bill before they are sent.
+fn billed(body: WireBody, mut leaving: Leaving, shared: Arc<Shared>) -> WireBody {
+    let write_down = move |frame: Frame<Bytes>| {
+        let bytes = frame.data_ref().map_or(0, Bytes::len);
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        shared.world().let_leave(&mut leaving, bytes);
+        frame
+    };
+    body.map_frame(write_down).boxed_unsync()
 }
 
 /// Reads the whole request; the second value says that its body was too large to be read.
@@ -163,6 +180,53 @@ fn refused_on_request(call: &Call, effects: &[Effect]) -> Option<Answer> {
     })?;
     let refusal = Refusal::new(status, "failed on request");
     Some(refusal.into_answer(Style::of(&call.segments())))
+}
+
+fn at_another_price(answer: Answer, effects: &[Effect]) -> Answer {
+    let percent = effects.iter().find_map(|effect| match effect {
+        Effect::Dearer(percent) => Some(*percent),
+        _ => None,
+    });
+    match percent {
+        Some(percent) => answer.at_percent(percent),
+        None => answer,
+    }
+}
+
+/// The answer, or a redirect in its stead that costs as much.
+fn led_elsewhere(answer: Answer, effects: &[Effect]) -> Answer {
+    let elsewhere = effects.iter().find_map(|effect| match effect {
+        Effect::Redirect(location) => Some(location),
+        _ => None,
+    });
+    match elsewhere {
+        Some(location) => Answer {
+            charges: answer.charges,
+            ..Answer::redirect(location)
+        },
+        None => answer,
+    }
+}
+
+/// Who has it already, by a tag that was asked for, is told so. Whether Planet charges for that is published
+/// for what states its cost alone: only success is charged.
+fn unless_known(call: &Call, answer: Answer, effects: &[Effect]) -> Answer {
+    let known = call.header("if-none-match");
+    let is_known = effects.iter().any(|effect| match effect {
+        Effect::Header(name, tag) => *name == ETAG && known.is_some_and(|known| known == tag),
+        _ => false,
+    });
+    if !is_known {
+        return answer;
+    }
+    let charges = match answer.spent {
+        Some(_) => Vec::new(),
+        None => answer.charges,
+    };
+    Answer {
+        charges,
+        ..Answer::empty(StatusCode::NOT_MODIFIED)
+    }
 }
 
 async fn after_charge(effects: &[Effect]) -> Result<(), Dropped> {

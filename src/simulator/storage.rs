@@ -1,17 +1,23 @@
 //! The storage behind download links: files of any size that nobody has to keep.
+//!
+//! An address is signed to the last letter and ends; whoever has it needs no key. What leaves is billed as
+//! it leaves, by the byte.
+
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::StatusCode;
 use http::header::{ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_RANGE, ETAG};
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::answer::{Answer, Content};
-use super::bill::Charge;
 use super::call::{Call, Site};
 use super::refusal::Refusal;
-use super::world::World;
+use super::world::{World, age};
 use super::{api, wire};
 use crate::units::{Pu, SquareKm};
 
@@ -24,38 +30,45 @@ pub(super) fn answer(call: &Call, rest: &[&str], world: &World) -> Result<Answer
     if !matches!(call.method.as_str(), "GET" | "HEAD") {
         return Err(Refusal::no_route());
     }
-    if let ["compute-orders-live", id, "manifest.json"] = rest {
-        return api::orders::manifest(id, world);
+    let is_transport_test = rest == ["blob"];
+    if !is_transport_test {
+        check_signature(call)?;
     }
+    let name = rest.last().copied().unwrap_or("blob");
+    let answer = match rest {
+        ["compute-orders-live", id, "manifest.json"] => api::orders::manifest(id, world)?,
+        _ => file(call, name, world)?,
+    };
+    if call.method == "HEAD" || is_transport_test || !world.options.charge_egress {
+        return Ok(answer);
+    }
+    Ok(answer.leaving(name))
+}
+
+fn file(call: &Call, name: &str, world: &World) -> Result<Answer, Refusal> {
     let size = match call.parameter("bytes") {
         Some(text) => text
             .parse()
             .map_err(|_| Refusal::bad(format!("'{text}' is not a number of bytes")))?,
         None => world.options.asset_bytes,
     };
-    let name = rest.last().copied().unwrap_or("blob");
+    let etag = format!("\"{size:x}\"");
+    if call.header("if-none-match") == Some(&*etag) {
+        return Ok(Answer::empty(StatusCode::NOT_MODIFIED).with(ETAG, &etag));
+    }
     let answer = ranged(call, size)?
         .with(ACCEPT_RANGES, "bytes")
-        .with(ETAG, &format!("\"{size:x}\""))
+        .with(ETAG, &etag)
         .with(
             CONTENT_DISPOSITION,
             &format!("attachment; filename=\"{name}\""),
         );
-    let is_transport_test = rest == ["blob"];
-    if call.method == "HEAD" || is_transport_test || !world.options.charge_egress {
-        return Ok(answer);
-    }
-    let sent = match answer.content {
-        Content::Pattern { length, .. } => length,
-        _ => 0,
-    };
-    let charge = Charge::of("egress", format!("{sent} bytes of {name}")).pu(egress_pu(sent));
-    Ok(answer.charging(charge))
+    Ok(answer)
 }
 
-/// What so many bytes cost to leave; rounded down, as nobody is charged for a part of a millionth.
+/// What so many bytes cost to leave; rounded up, since no text says otherwise.
 pub(super) fn egress_pu(bytes: u64) -> Pu {
-    let micros = i64::try_from(bytes / BYTES_PER_MICRO_PU).unwrap_or(i64::MAX);
+    let micros = i64::try_from(bytes.div_ceil(BYTES_PER_MICRO_PU)).unwrap_or(i64::MAX);
     Pu::from_micros(micros).unwrap_or_default()
 }
 
@@ -71,19 +84,57 @@ pub(super) fn digest(size: u64) -> Option<String> {
     const MAX_DIGESTED: u64 = 64 << 20;
     let bytes =
         (size <= MAX_DIGESTED).then(|| (0..size).map(wire::pattern_at).collect::<Vec<u8>>())?;
-    let digest = Sha256::digest(bytes);
-    let halves = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    Some(
-        halves
-            .filter_map(|half| char::from_digit(half.into(), 16))
-            .collect(),
-    )
+    Some(hex(&Sha256::digest(bytes)))
 }
 
 /// Where a file of this name lies, with the signature that such addresses carry.
 pub(super) fn address(call: &Call, path: &str, bytes: u64) -> String {
-    let path = format!("/_storage/{path}?bytes={bytes}&X-Goog-Signature=pretended");
-    call.link(Site::Storage, &path)
+    let path = format!("/_storage/{path}");
+    let date = call.now.strftime("%Y%m%dT%H%M%SZ");
+    let lasts = LASTS.as_secs();
+    let query = format!("bytes={bytes}&X-Goog-Date={date}&X-Goog-Expires={lasts}");
+    let signature = signature(&path, &query);
+    call.link(
+        Site::Storage,
+        &format!("{path}?{query}&{SIGNATURE}={signature}"),
+    )
+}
+
+/// How long an address is good for.
+const LASTS: Duration = Duration::from_hours(1);
+const SIGNATURE: &str = "X-Goog-Signature";
+/// Characters in it that must arrive as they were written.
+const AS_WRITTEN: &str = "%2F~%7e";
+
+fn signature(path: &str, query: &str) -> String {
+    let digest = Sha256::digest(format!("the secret of storage {path}?{query}"));
+    format!("{}{AS_WRITTEN}", hex(&digest[..16]))
+}
+
+/// Refuses an address that differs from the one that was signed, or that has ended.
+fn check_signature(call: &Call) -> Result<(), Refusal> {
+    let refuse = |why: &str| Err(Refusal::new(StatusCode::FORBIDDEN, why));
+    let behind = format!("&{SIGNATURE}=");
+    let Some((query, signed)) = call.query_text.split_once(&*behind) else {
+        return refuse("Anonymous caller does not have storage.objects.get access");
+    };
+    if signed != signature(&call.path, query) {
+        return refuse("The request signature we calculated does not match");
+    }
+    let date = call.parameter("X-Goog-Date").unwrap_or_default();
+    let date = DateTime::strptime("%Y%m%dT%H%M%SZ", date);
+    let date = date.and_then(|date| date.to_zoned(TimeZone::UTC));
+    match date {
+        Ok(date) if age(date.timestamp(), call.now) < LASTS => Ok(()),
+        _ => refuse("The provided token has expired"),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let halves = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    halves
+        .filter_map(|half| char::from_digit(half.into(), 16))
+        .collect()
 }
 
 /// A download token: three parts like a JWT, whose claims can be read and whose signature nobody checks.
@@ -171,7 +222,8 @@ mod tests {
     #[test]
     fn a_gigabyte_costs_200_pu_to_leave() {
         assert_eq!(egress_pu(1_000_000_000), whole_pu(200));
-        assert_eq!(egress_pu(4), whole_pu(0));
+        assert_eq!(egress_pu(0), whole_pu(0));
+        assert_eq!(egress_pu(4), Pu::from_micros(1).unwrap());
         let area = SquareKm::from_whole(10).unwrap();
         assert_eq!(delivery_pu(area), whole_pu(3));
     }

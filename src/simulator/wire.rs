@@ -8,7 +8,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use futures_util::stream::{self, Stream, StreamExt};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderName, HeaderValue, Response};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
@@ -37,6 +37,11 @@ pub(super) fn respond(
     effects: &[Effect],
 ) -> Response<WireBody> {
     state_cost(&mut answer, cost_header, effects);
+    for effect in effects {
+        if let Effect::MediaType(name) = effect {
+            answer = answer.with(CONTENT_TYPE, name);
+        }
+    }
     if effects.contains(&Effect::Gzip) {
         compress(&mut answer);
     }
@@ -48,10 +53,20 @@ pub(super) fn respond(
     let mut response = Response::new(body(answer.content, effects));
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
-    if let Some(length) = length.filter(|_| answer.status != http::StatusCode::NO_CONTENT) {
+    for effect in effects {
+        if let Effect::Header(name, value) = effect {
+            response.headers_mut().insert(name, value.clone());
+        }
+    }
+    let announces = !effects.contains(&Effect::NoLength) && has_content(answer.status);
+    if let Some(length) = length.filter(|_| announces) {
         response.headers_mut().insert(CONTENT_LENGTH, length.into());
     }
     response
+}
+
+fn has_content(status: StatusCode) -> bool {
+    ![StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status)
 }
 
 fn state_cost(answer: &mut Answer, cost_header: &str, effects: &[Effect]) {

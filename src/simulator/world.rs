@@ -7,11 +7,11 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::answer::Answer;
-use super::bill::Bill;
+use super::bill::{Bill, Charge};
 use super::call::Call;
 use super::faults::Fault;
 use super::options::Options;
-use super::{api, hub};
+use super::{api, hub, storage};
 use crate::units::UtcTime;
 
 /// So many of the latest requests are kept.
@@ -84,19 +84,43 @@ impl World {
         }));
     }
 
-    /// Writes down what an answer costs, unless it failed.
-    pub(super) fn charge(&mut self, call: &Call, answer: &Answer) {
+    /// Writes down what an answer costs, unless it failed. Says where the line is that its bytes go to.
+    pub(super) fn charge(&mut self, call: &Call, answer: &Answer) -> Option<Leaving> {
         if !answer.succeeds() {
-            return;
+            return None;
         }
-        for charge in &answer.charges {
+        let leaving = answer.leaving.as_ref();
+        let bytes = leaving.map(|file| Charge::of("egress", format!("0 bytes of {file}")));
+        for charge in answer.charges.iter().chain(&bytes) {
             let mut charge = charge.clone();
             charge.time = call.now;
             call.method.as_str().clone_into(&mut charge.method);
             charge.path.clone_from(&call.path);
             self.bill.charges.push(charge);
         }
+        Some(Leaving {
+            file: leaving?.clone(),
+            line: self.bill.charges.len().checked_sub(1)?,
+            bytes: 0,
+        })
     }
+
+    /// Bills bytes as they leave.
+    pub(super) fn let_leave(&mut self, leaving: &mut Leaving, bytes: u64) {
+        leaving.bytes = leaving.bytes.saturating_add(bytes);
+        if let Some(charge) = self.bill.charges.get_mut(leaving.line) {
+            charge.pu = storage::egress_pu(leaving.bytes);
+            charge.what = format!("{} bytes of {}", leaving.bytes, leaving.file);
+        }
+    }
+}
+
+/// A file on its way out, and the line of the bill that its bytes are written on.
+#[derive(Debug)]
+pub(super) struct Leaving {
+    file: String,
+    line: usize,
+    bytes: u64,
 }
 
 /// How far something that takes a while has come.

@@ -233,7 +233,7 @@ mod tests {
                 let end = here.end.expect("an end");
                 assert!(here.start <= now && now < end, "{kind:?} at {now}");
                 assert_eq!(window.at(end).map(|next| next.start), Some(end), "{kind:?}");
-                now = now + jiff::SignedDuration::from_hours(27);
+                now += jiff::SignedDuration::from_hours(27);
             }
         }
     }

@@ -23,6 +23,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::body::{self, Body};
 use super::headers::{Arrival, prepare_request, prepare_response};
 use super::progress::{Progress, watch_progress};
+use crate::units::ByteCount;
 
 /// An idle connection is closed before servers commonly close it, so that few requests race a close.
 const POOL_IDLE: Duration = Duration::from_secs(30);
@@ -30,6 +31,9 @@ const POOL_IDLE_PER_HOST: usize = 64;
 const KEEPALIVE: Duration = Duration::from_mins(1);
 /// What an HTTP/2 upstream may send ahead of one slow client.
 const H2_STREAM_WINDOW: u32 = 1 << 20;
+/// The same over TCP alone, where the system decides: Linux lets a window grow to 32 MiB, and
+/// a little more has been handed to the sender's own.
+const TCP_WINDOW: u64 = 40 << 20;
 /// The most there is: one connection carries everybody, and a client that stops reading must fill its
 /// own stream's window only.
 const H2_CONNECTION_WINDOW: u32 = (1 << 31) - 1;
@@ -61,6 +65,14 @@ impl SendLimits {
             idle: BODY_IDLE,
         }
     }
+}
+
+/// What an upstream that speaks this may have sent when we hang up on it, and we have not seen.
+pub fn on_the_way(version: Version) -> ByteCount {
+    ByteCount(match version {
+        Version::HTTP_2 => H2_STREAM_WINDOW.into(),
+        _ => TCP_WINDOW,
+    })
 }
 
 /// Whose word is taken for an upstream's certificate.

@@ -36,11 +36,14 @@ async fn ask(world: &World, body: &Value, more: &[(&str, &str)]) -> Reply {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dry_run_tells_the_cost_and_what_is_left_and_sends_nothing() {
     let world = World::start(THOUSAND).await;
-    let real = ask(&world, &order(), &[("quota-guard-tag", "campaign-7")]).await;
+    let mut order = order();
+    let items = (0..14).map(|item| format!("20260601_1015{item:02}_11_24f1"));
+    order["products"][0]["item_ids"] = items.collect();
+    let real = ask(&world, &order, &[("quota-guard-tag", "campaign-7")]).await;
     assert_eq!(real.status, StatusCode::ACCEPTED, "{}", real.text());
     let (billed, booked) = (world.billed(), world.booked("org-pu").await);
 
-    let told = ask(&world, &order(), &[("quota-guard-dry-run", "1")]).await;
+    let told = ask(&world, &order, &[("quota-guard-dry-run", "1")]).await;
     assert_eq!(told.status, StatusCode::OK, "{}", told.text());
     let report = told.json();
     let cost = report["estimate"]["pu"].as_f64().expect("a cost");

@@ -54,7 +54,7 @@ async fn on_a_full_disk_a_guard_refuses_loses_nothing_and_goes_on_when_there_is_
     let tally = crowd.go_home().await;
     let World {
         simulator,
-        guard,
+        mut guard,
         folder,
     } = world;
     assert!(block_in_place(|| guard.stop()).success(), "{tally:?}");
@@ -80,7 +80,9 @@ async fn used_store() -> (tempfile::TempDir, PathBuf) {
         post(&process_url(&world), &one_pu()).await.status,
         StatusCode::OK
     );
-    let World { guard, folder, .. } = world;
+    let World {
+        mut guard, folder, ..
+    } = world;
     assert!(block_in_place(|| guard.stop()).success());
     let file = folder.path().join("books.db");
     // all of it in the one file, and nothing in the log beside it

@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use quota_guard::simulator::Options;
 use serde_json::Value;
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
-use url::Url;
+use sqlx::{Connection, SqliteConnection};
 
 use crate::caps::one_pu;
-use crate::fleet::{server, store_on};
+use crate::fleet::{server, store_on, with_store};
 use crate::harness::{Guard, UPSTREAM_KEY, World, post};
 
 const FIFTY: &str =
@@ -194,7 +193,7 @@ async fn what_cannot_be_checked_is_told_apart_from_what_is_wrong() {
         accepted_keys,
         ..Options::default()
     };
-    let mut world = World::start_before(options, FIFTY, |base| base).await;
+    let mut world = World::start_before(options, FIFTY).await;
     let (code, findings) = doctor(&world.policy_file());
     assert_eq!(code, 1);
     assert_finds(
@@ -298,11 +297,9 @@ const SETTLED: &str = "quota_guard_budget_settled{budget=\"org-pu\",partition=\"
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_is_looked_through_and_other_limits_than_this_files_are_named() {
     let url = store_on(server());
-    let (_, schema) = url
-        .query_pairs()
-        .find(|(name, _)| name == "schema")
-        .expect("a schema");
-    let world = World::start_changed(FIFTY, |base| with_store(&base, &url)).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = folder.path().join("guard.replica");
+    let world = World::start_changed(FIFTY, |base| with_store(&base, &url, &journal)).await;
     spend(&world, 3).await;
     let (code, findings) = doctor(&world.policy_file());
     assert_eq!(code, 0, "{findings:#}");
@@ -327,22 +324,9 @@ async fn a_database_is_looked_through_and_other_limits_than_this_files_are_named
     assert_eq!(backup.status.code(), Some(1), "nothing was copied");
     let said = text(&backup.stderr);
     assert!(
-        said.contains("pg_dump --format=custom") && said.contains(&*schema),
+        said.contains("pg_dump --format=custom") && said.contains("story_"),
         "{said}"
     );
-    drop(world);
-    let mut server = PgConnection::connect(server().as_str())
-        .await
-        .expect("the server");
-    let drop = AssertSqlSafe(format!("DROP SCHEMA {schema} CASCADE"));
-    server.execute(drop).await.expect("the schema is there");
-}
-
-/// The policy with its books in this database.
-fn with_store(policy: &str, url: &Url) -> String {
-    let (before, after) = policy.split_once("url = \"sqlite:").expect("a store");
-    let (file, after) = after.split_once("\"\n").expect("a line");
-    format!("{before}url = \"{url}\"\njournal = \"{file}.replica\"\n{after}")
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,6 +48,14 @@ pub(crate) fn store_on(mut server: Url) -> Url {
     server
 }
 
+/// The policy with this store in place of its own, for a guard with this journal.
+pub(crate) fn with_store(policy: &str, books: &Url, journal: &Path) -> String {
+    let (before, after) = policy.split_once("url = \"sqlite:").expect("a store");
+    let (_, after) = after.split_once('\n').expect("a line");
+    let journal = journal.display();
+    format!("{before}url = \"{books}\"\njournal = \"{journal}\"\n{after}")
+}
+
 /// A budget of PU for the organisation, with this cap.
 pub(crate) fn cap(pu: u64) -> String {
     format!("[[budgets]]\nname = \"org-pu\"\nunit = \"pu\"\nlimit = {pu}\nwindow = \"year\"\n")
@@ -82,12 +90,7 @@ impl Fleet {
         let number = self.guards.len();
         let upstream = format!("http://{}", self.simulator.address());
         let base = base_policy(&upstream, self.folder.path());
-        let (before, after) = base.split_once("url = \"sqlite:").expect("a store");
-        let (_, after) = after.split_once('\n').expect("a line");
-        let journal = self.folder.path().join(format!("{number}.replica"));
-        let journal = journal.display();
-        let store = format!("url = \"{books}\"\njournal = \"{journal}\"\n");
-        let policy = format!("{before}{store}{after}{}", self.budgets);
+        let policy = with_store(&base, books, &self.file(number, "replica")) + &self.budgets;
         std::fs::write(self.file(number, "toml"), policy).expect("a file");
         self.guards.push(None);
         self.start_guard(number);
@@ -115,7 +118,7 @@ impl Fleet {
 
     /// SIGTERM, and what it takes until it has ended; its clients go elsewhere from then on.
     pub(crate) fn stop(&mut self, number: usize) {
-        let guard = self.guards[number].take().expect("it runs");
+        let mut guard = self.guards[number].take().expect("it runs");
         let status = block_in_place(|| guard.stop());
         self.doors.close(number);
         assert!(status.success(), "{status}; {}", self.log(number));
@@ -220,7 +223,7 @@ impl Audit {
     }
 
     /// The same of a SQLite store that no guard has open.
-    pub(crate) async fn of_file(file: &std::path::Path) -> Self {
+    pub(crate) async fn of_file(file: &Path) -> Self {
         let books = Sqlite::open(file, auditor()).await.expect("the store");
         let audit = Self::of(&books).await;
         books.shut_down().await;

@@ -59,13 +59,17 @@ impl World {
         Self::start_changed(policy, |base| base.replace("[server]\n", &tls)).await
     }
 
-    /// The same, with a base policy that was changed.
-    pub(crate) async fn start_changed(policy: &str, change: impl FnOnce(String) -> String) -> Self {
-        Self::start_before(Options::default(), policy, change).await
+    /// The same, with a simulator that behaves as it is told.
+    pub(crate) async fn start_before(options: Options, policy: &str) -> Self {
+        Self::start_with(options, policy, |base| base).await
     }
 
-    /// The same, before a pretend Planet of another temper.
-    pub(crate) async fn start_before(
+    /// The same, with a base policy that was changed.
+    pub(crate) async fn start_changed(policy: &str, change: impl FnOnce(String) -> String) -> Self {
+        Self::start_with(Options::default(), policy, change).await
+    }
+
+    pub(crate) async fn start_with(
         options: Options,
         policy: &str,
         change: impl FnOnce(String) -> String,
@@ -94,6 +98,12 @@ impl World {
     /// Ends the guard as a power cut would, and starts it anew on the same files.
     pub(crate) fn kill_and_restart(&mut self) {
         self.guard.kill();
+        self.guard = Guard::start(&self.policy_file());
+    }
+
+    /// Tells the guard to stop, waits until it has, and starts it anew on the same files.
+    pub(crate) fn stop_and_restart(&mut self) {
+        self.guard.stop();
         self.guard = Guard::start(&self.policy_file());
     }
 
@@ -181,7 +191,7 @@ impl Guard {
     }
 
     /// Asks it to end, as an operator would, and waits until it has.
-    pub(crate) fn stop(mut self) -> ExitStatus {
+    pub(crate) fn stop(&mut self) -> ExitStatus {
         self.signal("TERM");
         self.process.wait().expect("it ends")
     }
@@ -260,8 +270,10 @@ pub(crate) async fn try_call(
     })
 }
 
-/// One upstream for each host of Planet's, all of them the simulator, and one team.
+/// One upstream for each host of Planet's, all of them the simulator, and one team. Storage is the
+/// simulator too, by another name.
 pub(crate) fn base_policy(upstream: &str, folder: &Path) -> String {
+    let storage = upstream.replace("127.0.0.1", "localhost");
     let hash = quota_guard::identity::hash(KEY);
     format!(
         r#"
@@ -275,6 +287,7 @@ url = "sqlite:{store}"
 [upstreams.planet]
 url = "{upstream}"
 mount = "/"
+download_hosts = ["{storage}"]
 credential = {{ api_key = {{ env = "TEST_PLANET_KEY" }} }}
 [upstreams.tiles]
 url = "{upstream}"

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -88,7 +89,45 @@ async fn the_planet_sdk_orders_waits_and_downloads() {
         told["files"].as_u64() > Some(0) && told["bytes"].as_u64() > Some(0),
         "{told}"
     );
+    all_settled(&world).await;
+    assert_eq!(world.booked("org-pu").await, world.billed());
+    let egress = told["bytes"].as_u64().expect("bytes").div_ceil(5);
+    let billed = world.simulator.bill().pu_of("egress").micros();
+    assert!(billed.unsigned_abs() >= egress, "{billed} for {told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_planet_sdk_downloads_an_asset() {
+    let world = World::start(ROOMY).await;
+    let told = planet(&world, "asset").await;
+    assert_eq!(told["bytes"], 1 << 20, "{told}");
+    assert_eq!(told["name"], "20260601_101500_11_24f1_ortho_visual.tif");
+    let location = told["location"].as_str().expect("a location");
+    assert!(location.starts_with(&world.guard.url), "{told}");
+    all_settled(&world).await;
+    assert_eq!(world.booked("org-pu").await, world.billed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_planet_sdk_downloads_quads() {
+    let world = World::start(ROOMY).await;
+    let told = planet(&world, "quads").await;
+    let sizes = told["sizes"].as_array().expect("sizes");
+    assert_eq!(told["listed"], sizes.len(), "{told}");
+    assert!(sizes.iter().all(|size| *size == 1 << 20), "{told}");
+    let links = told["links"].as_str().expect("links");
+    assert!(!links.contains(UPSTREAM_KEY) && links.contains(KEY));
+    all_settled(&world).await;
+    // by its id nobody can tell that a mosaic is not of the dearest
     assert!(world.booked("org-pu").await >= world.billed());
+}
+
+/// Waits until what was downloaded is settled.
+async fn all_settled(world: &World) {
+    let held = "quota_guard_budget_held{budget=\"org-pu\",partition=\"\",unit=\"pu\"}";
+    while !world.metric(held).await.is_zero() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,7 +16,16 @@ from pathlib import Path
 
 import httpx
 import planet
-from planet import Auth, OrdersClient, Planet, Session, geojson, order_request, specs
+from planet import (
+    Auth,
+    MosaicsClient,
+    OrdersClient,
+    Planet,
+    Session,
+    geojson,
+    order_request,
+    specs,
+)
 
 FIELD = {
     "type": "Polygon",
@@ -65,8 +74,38 @@ def order(guard, key):
             with tempfile.TemporaryDirectory() as folder:
                 files = await orders.download_order(created["id"], directory=Path(folder))
                 sizes = [Path(file).stat().st_size for file in files]
+                orders.validate_checksum(Path(folder) / created["id"], "sha256")
             listed = [entry["id"] async for entry in orders.list_orders()]
             return {"files": len(sizes), "bytes": sum(sizes), "listed": created["id"] in listed}
+
+    return asyncio.run(run())
+
+
+def asset(guard, key):
+    """Activates an asset, waits for it, downloads it."""
+    preset_bundles(guard, key)
+    pl = client(guard, key)
+    wanted = pl.data.get_asset("PSScene", "20260601_101500_11_24f1", "ortho_visual")
+    pl.data.activate_asset(wanted)
+    active = pl.data.wait_asset(wanted, delay=0)
+    with tempfile.TemporaryDirectory() as folder:
+        file = pl.data.download_asset(active, directory=Path(folder))
+        return {"name": Path(file).name, "bytes": Path(file).stat().st_size,
+                "location": active["location"]}
+
+
+def quads(guard, key):
+    """Downloads the quads of a box, four at a time as the SDK does."""
+    async def run():
+        async with Session(auth=Auth.from_key(key)) as session:
+            mosaics = MosaicsClient(session, base_url=f"{guard}/basemaps/v1")
+            mosaic = await mosaics.get_mosaic("global_monthly_2026_07_mosaic")
+            box = [14.0, 46.0, 14.1, 46.1]
+            listed = [quad async for quad in mosaics.list_quads(mosaic, bbox=box)]
+            with tempfile.TemporaryDirectory() as folder:
+                await mosaics.download_quads(mosaic, bbox=box, directory=folder)
+                sizes = [file.stat().st_size for file in Path(folder).iterdir()]
+            return {"listed": len(listed), "sizes": sizes, "links": json.dumps([mosaic, *listed])}
 
     return asyncio.run(run())
 

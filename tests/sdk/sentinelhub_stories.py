@@ -11,6 +11,10 @@ import json
 import sys
 import time
 
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
+
 from sentinelhub import (
     CRS, BatchProcessClient, BBox, DataCollection, MimeType, SentinelHubCatalog, SentinelHubDownloadClient,
     SentinelHubRequest, SentinelHubSession, SentinelHubStatistical, SHConfig,
@@ -118,6 +122,23 @@ def refused(guard, key):
         return process(guard, key, size=(2500, 2500))
     except DownloadFailedException as error:
         return {"exception": type(error).__name__, "text": str(error)}
+
+
+def hurried(guard, key):
+    """Upstream finds the first call too fast: how long the SDK waits before its next."""
+    started = time.monotonic()
+    told = process(guard, key)
+    return {**told, "seconds": time.monotonic() - started}
+
+
+def hurried_without_sdk(guard, key):
+    """The same with `requests`, whose Retry takes the number for seconds."""
+    session = requests.Session()
+    session.mount("http://", HTTPAdapter(max_retries=Retry(total=2, status_forcelist=[429])))
+    started = time.monotonic()
+    answer = session.get(f"{guard}/api/v1/catalog/1.0.0/collections",
+                         headers={"Authorization": f"Bearer {key}"}, timeout=60)
+    return {"status": answer.status_code, "seconds": time.monotonic() - started}
 
 
 if __name__ == "__main__":

@@ -248,8 +248,8 @@ async fn without_an_answer_an_area_has_no_bound() {
         ("status=500", "answered 500"),
         ("status=403", "answered 403"),
         ("reset-after-charge", "broke off"),
-        ("truncate", ""), // while its head or its body is read
-        ("slow-body=2s", "did not answer within 300ms"),
+        ("truncate", ""),                 // while its head or its body is read
+        ("slow-body=2s", "within 300ms"), // by the clock of the body or of the whole errand
         ("gzip", "compressed"),
     ] {
         bench.suffer("/features", 1, fault);

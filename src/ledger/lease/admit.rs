@@ -68,10 +68,10 @@ impl LeaseBook {
         Some(Ok(self.standings(&record.claims, places)))
     }
 
-    /// Whether the books have been heard of lately enough.
+    /// Whether the books have been heard of lately enough. A clock that was set back proves no more than
+    /// one that was set forward.
     fn is_good(&self, now: UtcTime) -> bool {
-        let silence = now.duration_since(self.heard_at);
-        silence.is_negative() || silence.unsigned_abs() < LEASE_LIFE
+        now.duration_since(self.heard_at).unsigned_abs() < LEASE_LIFE
     }
 
     /// The leases of these claims, made if they are not there yet, with the demand noted. `None` when there
@@ -87,7 +87,7 @@ impl LeaseBook {
         }
         for (place, claim) in places.iter().zip(claims) {
             if let Some(lease) = self.lease_mut(*place) {
-                lease.limit = claim.limit.filter(|_| claim.enforced);
+                lease.bind(claim.limit.filter(|_| claim.enforced));
                 lease.demand.ask(claim.amount);
             }
         }
@@ -102,7 +102,7 @@ impl LeaseBook {
         if self.places.len() >= MOST_LEASES {
             return None;
         }
-        let lease = Some(Lease::watching(claim.account.clone()));
+        let lease = Some(Lease::watching(claim));
         let place = if let Some(place) = self.vacant.pop() {
             *self.leases.get_mut(place)? = lease;
             place

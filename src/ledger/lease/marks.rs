@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::slice::Lease;
 use super::{LeaseBook, STEP};
-use crate::ledger::AccountKey;
+use crate::ledger::{AccountKey, Proof};
 use crate::units::Amount;
 
 /// Marks to write, each the most that may have been spent of a lease since it was granted.
@@ -38,6 +38,15 @@ impl LeaseBook {
     pub fn not_marked(&mut self) {
         for lease in self.leases.iter_mut().flatten() {
             lease.marking = None;
+        }
+    }
+
+    /// What this life can show to the books when they have closed it.
+    pub fn proof(&self) -> Proof {
+        Proof {
+            epoch: self.epoch,
+            reported: self.reported,
+            marks: Some(self.marks()),
         }
     }
 

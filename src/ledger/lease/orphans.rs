@@ -3,7 +3,7 @@
 //! The books count the whole of its leases as unknown. Only the replica knows better: once the last
 //! request of that life has ended, it says what was really spent.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{LeaseBook, Request};
 use crate::ledger::{AccountKey, Epoch, Evidence, Outcome, Record, RequestId, State};
@@ -17,11 +17,13 @@ pub struct Orphans {
     under_way: HashMap<RequestId, Record>,
     /// What was charged of each lease and is not in the books.
     charged: BTreeMap<AccountKey, Amount>,
+    /// Leases of which nobody knows all that was charged.
+    in_doubt: BTreeSet<AccountKey>,
 }
 
 impl LeaseBook {
-    /// Begins anew as `epoch`. `taken` is the last report of the old life that the books have taken: the
-    /// answer to it may have been lost.
+    /// Begins anew as `epoch`, which the books have begun with the [`proof`](Self::proof) of this life.
+    /// `taken` is its last report that they have taken: the answer may have been lost.
     pub fn begin_anew(&mut self, epoch: Epoch, taken: u64, now: UtcTime) -> Orphans {
         if self
             .report
@@ -42,6 +44,7 @@ impl Orphans {
             began_at: book.began_at,
             under_way: HashMap::new(),
             charged: BTreeMap::new(),
+            in_doubt: BTreeSet::new(),
         };
         for lease in book.leases.iter().flatten() {
             orphans
@@ -71,7 +74,8 @@ impl Orphans {
         true
     }
 
-    /// What the books count as unknown of each lease, and what it came to; `None` until all have ended.
+    /// What the books count as unknown of each lease, and what it came to; `None` until all have ended. A
+    /// lease of which that is not known stays in doubt.
     pub fn evidence(&self) -> Option<Vec<(RequestId, Evidence)>> {
         let evidence = |(key, charged): (&AccountKey, &Amount)| {
             let evidence = Evidence {
@@ -84,19 +88,22 @@ impl Orphans {
                 evidence,
             )
         };
-        let all = || self.charged.iter().map(evidence).collect();
+        let known = |(key, _): &(&AccountKey, &Amount)| !self.in_doubt.contains(*key);
+        let all = || self.charged.iter().filter(known).map(evidence).collect();
         self.under_way.is_empty().then(all)
     }
 
-    /// What nobody knows counts as it was predicted.
+    /// A prediction is no evidence, and neither is an outcome that nobody knows.
     fn count(&mut self, record: &Record) {
         for claim in &record.claims {
-            let charged = record.state.charged(claim).unwrap_or(claim.amount);
-            let sum = self
-                .charged
-                .entry(AccountKey::from(&claim.account))
-                .or_default();
-            *sum = sum.saturating_add(charged);
+            let key = AccountKey::from(&claim.account);
+            match record.state.charged(claim) {
+                Some(charged) if !record.state.is_only_predicted() => {
+                    let sum = self.charged.entry(key).or_default();
+                    *sum = sum.saturating_add(charged);
+                }
+                _ => drop(self.in_doubt.insert(key)),
+            }
         }
     }
 }

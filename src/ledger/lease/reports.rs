@@ -145,8 +145,8 @@ impl Lease {
             self.demand.over(READY)
         };
         let left = self.unspent();
-        let short = left < ready.part_floor(2) && now >= self.retry_at;
-        let plenty = left.part_floor(2) > ready || (self.recalled && !left.is_zero());
+        let short = left < ready.part_floor(2) && !self.waits(now);
+        let plenty = left > ready.saturating_add(ready) || (self.recalled && !left.is_zero());
         let keep = if short || plenty { ready } else { left };
         self.leaving = left.minus(keep);
         let due = leaving.is_some() || short || plenty || self.recalled;
@@ -156,6 +156,12 @@ impl Lease {
             amount: staying.saturating_add(keep),
             yields: self.recalled,
         })
+    }
+
+    /// Whether the books had less to give a moment ago. One that lies far ahead was noted by another clock.
+    fn waits(&self, now: UtcTime) -> bool {
+        let wait = self.retry_at.duration_since(now);
+        wait.is_positive() && wait.unsigned_abs() <= PAUSE
     }
 
     fn hear(&mut self, want: &Want, answer: &Leased, retry_at: UtcTime) {

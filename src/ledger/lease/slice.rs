@@ -2,7 +2,7 @@
 
 use super::SMALL_PART;
 use super::demand::Demand;
-use crate::policy::Account;
+use crate::policy::{Account, Claim};
 use crate::units::{Amount, UtcTime};
 
 /// What this replica leases of one account.
@@ -35,10 +35,10 @@ pub(super) struct Lease {
 }
 
 impl Lease {
-    pub(super) fn watching(account: Account) -> Self {
+    pub(super) fn watching(claim: &Claim) -> Self {
         Self {
-            account,
-            limit: None,
+            account: claim.account.clone(),
+            limit: claim.limit.filter(|_| claim.enforced),
             held: Amount::ZERO,
             under_way: Amount::ZERO,
             spent: Amount::ZERO,
@@ -51,6 +51,14 @@ impl Lease {
             retry_at: UtcTime::UNIX_EPOCH,
             demand: Demand::default(),
         }
+    }
+
+    /// The limit as a claim has it now. What was granted under a higher one goes back, for the books to
+    /// judge again: a cap that was lowered below what is used admits nothing.
+    pub(super) fn bind(&mut self, limit: Option<Amount>) {
+        let lowered = limit.is_some_and(|now| self.limit.is_none_or(|was| now < was));
+        self.recalled |= lowered;
+        self.limit = limit;
     }
 
     /// What is taken, by whatever has not been acknowledged.

@@ -319,7 +319,7 @@ impl Books {
     }
 
     /// The limit with all that top-ups allow beyond it.
-    fn most(&self, limit: Amount, balance: &Balance, now: UtcTime) -> Amount {
+    pub(super) fn most(&self, limit: Amount, balance: &Balance, now: UtcTime) -> Amount {
         let own = self
             .top_ups
             .iter()
@@ -340,7 +340,7 @@ impl Books {
         let mut balance = Balance::empty(self.accounts.get(&key).unwrap_or(account).clone());
         balance.drawn = self.draws.get(&key).map_or(Amount::ZERO, drawn);
         for record in self.records.values() {
-            let own = |claim: &&Claim| AccountKey::from(&claim.account) == key;
+            let own = |claim: &&Claim| key.is_of(&claim.account);
             for claim in record.claims.iter().filter(own) {
                 add(&mut balance, claim, &record.state).ok_or_else(|| overflow(account))?;
             }

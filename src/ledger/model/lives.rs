@@ -61,7 +61,10 @@ impl Books {
             seen.then_some(()).ok_or(LedgerError::Restored)?;
             self.clear_up(proof, now)?;
         }
-        let earlier = self.lives.values().rfind(|life| life.replica == replica);
+        let earlier = match proof {
+            Some(proof) => self.lives.get(&proof.epoch),
+            None => self.lives.values().rfind(|life| life.replica == replica),
+        };
         let reported = earlier.map_or(0, |life| life.reported);
         let unclosed = self.lives.iter().filter(|(_, life)| life.is_of(replica));
         let unclosed: Vec<Epoch> = unclosed.map(|(epoch, _)| *epoch).collect();
@@ -175,7 +178,8 @@ impl Books {
         self.write(Line::of_lease(&account, EntryKind::Return, rest, None), now)
     }
 
-    /// What the journal of a life that was given up shows: no more than that was spent.
+    /// What the journal of a life that was given up shows: no more than that can have been spent. How much
+    /// of that was spent stays in doubt.
     fn clear_up(&mut self, proof: &Proof, now: UtcTime) -> Result<(), LedgerError> {
         let over = self.lives.get(&proof.epoch).filter(|life| life.over);
         let began_at = over.map(|life| life.began_at);
@@ -191,12 +195,43 @@ impl Books {
             let mark = marks.get(&key).copied().unwrap_or_default();
             self.slices.remove(&(proof.epoch, key));
             let doubted = self.records.get(&request).filter(|r| r.is_unknown());
-            if let Some(claim) = doubted.and_then(|record| record.claims.first().cloned()) {
-                let evidence = Evidence::of_journal(&claim, mark.minus(spent));
-                self.reconcile(proof.epoch, request, &evidence, now)?;
+            if let Some(record) = doubted.cloned() {
+                self.lessen(proof.epoch, record, mark.minus(spent), now)?;
             }
         }
         Ok(())
+    }
+
+    /// Leaves no more than `most` of a lost lease in doubt.
+    fn lessen(
+        &mut self,
+        me: Epoch,
+        record: Record,
+        most: Amount,
+        now: UtcTime,
+    ) -> Result<(), LedgerError> {
+        let Some(claim) = record.claims.first().cloned() else {
+            return Ok(());
+        };
+        let (request, unspent) = (record.request, claim.amount.minus(most));
+        let evidence = Evidence::of_journal(&claim.account);
+        if most.is_zero() {
+            return self.reconcile(me, request, &evidence, now).map(drop);
+        }
+        if unspent.is_zero() {
+            return Ok(());
+        }
+        self.records.insert(request, record.lessened(most));
+        let line = Line {
+            request: Some(request),
+            account: &claim.account,
+            kind: EntryKind::Reconcile,
+            reserved: unspent,
+            charged: Amount::ZERO,
+            note: State::Reconciled(evidence).note(),
+            limit: self.limit(me, &claim),
+        };
+        self.write(line, now)
     }
 
     pub(super) fn report(
@@ -206,6 +241,9 @@ impl Books {
         now: UtcTime,
     ) -> Result<Vec<Leased>, LedgerError> {
         let life = self.lives.get_mut(&me).ok_or(LedgerError::Fenced)?;
+        if report.number > life.reported.saturating_add(1) {
+            return Err(LedgerError::Restored);
+        }
         life.seen_at = now;
         if report.number > life.reported {
             life.reported = report.number;
@@ -333,11 +371,13 @@ impl Books {
         let slice = self.slices.get(&(me, AccountKey::from(&want.account)));
         let balance = self.balance(&want.account)?;
         let limit = self.limit(me, &want.claim());
+        let used = balance.used().ok_or_else(|| overflow(&want.account))?;
+        let beyond = limit.is_some_and(|limit| used > self.most(limit, &balance, now));
         Ok(Leased {
             account: want.account.clone(),
             amount: slice.map_or(Amount::ZERO, |slice| slice.amount),
             remaining: limit.map(|limit| self.remaining(limit, &balance, now)),
-            recalled: slice.is_some_and(|slice| slice.recall == Recall::Asked),
+            recalled: slice.is_some_and(|slice| beyond || slice.recall == Recall::Asked),
         })
     }
 

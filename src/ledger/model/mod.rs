@@ -6,6 +6,8 @@
 
 mod books;
 mod lives;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -48,6 +50,16 @@ impl Model {
             books,
             replica,
             epoch: Mutex::new(epoch),
+        }
+    }
+
+    /// A copy of the books, to try a step on.
+    #[cfg(test)]
+    pub(super) fn apart(&self) -> Self {
+        Self {
+            books: Arc::new(Mutex::new(self.books().clone())),
+            replica: self.replica,
+            epoch: Mutex::new(self.epoch()),
         }
     }
 

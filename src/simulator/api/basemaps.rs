@@ -137,7 +137,7 @@ fn known(id: &str) -> Result<(&'static str, &'static str), Refusal> {
 }
 
 /// A link with the key that was presented, as upstream makes them.
-fn keyed(call: &Call, site: Site, path: &str) -> String {
+pub(super) fn keyed(call: &Call, site: Site, path: &str) -> String {
     let key = auth::presented(call).unwrap_or_default();
     let key: String = form_urlencoded::byte_serialize(key.as_bytes()).collect();
     call.link(site, &format!("{path}?api_key={key}"))

@@ -111,10 +111,14 @@ impl Order {
                 let token = storage::token(&json!({
                     "exp": expires.as_second(), "token_type": "download-asset-stack", "url": url,
                 }));
+                let location = if options.bare_locations {
+                    url
+                } else {
+                    call.link(Site::Api, &format!("/compute/ops/download/?token={token}"))
+                };
                 json!({
                     "delivery": "success", "name": format!("{id}/{file}"),
-                    "location": call.link(Site::Api, &format!("/compute/ops/download/?token={token}")),
-                    "expires_at": expires.to_string(),
+                    "location": location, "expires_at": expires.to_string(),
                 })
             })
             .collect()

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::basemaps;
 use crate::simulator::answer::Answer;
 use crate::simulator::bill::Charge;
 use crate::simulator::call::{Call, Site};
@@ -95,7 +96,7 @@ fn wmts(call: &Call, root: &str, pu: crate::units::Pu) -> Result<Answer, Refusal
          <Contents><Layer><ows:Identifier>pretended</ows:Identifier>\
          <ResourceURL format=\"image/png\" resourceType=\"tile\" template=\"{}\"/></Layer></Contents>\n\
          </Capabilities>\n",
-        call.link(Site::Tiles, template)
+        basemaps::keyed(call, Site::Tiles, template)
     );
     Ok(Answer::bytes("application/xml", body))
 }

@@ -177,10 +177,10 @@ async fn an_asset_is_activated_once_a_day_and_downloaded_by_its_location() {
         .get(redirect.headers["location"].to_str().unwrap())
         .await;
     assert_eq!(file.headers["content-length"], "1048576");
-    assert_eq!(bench.pu(), "20.209715"); // 1 MiB at 200 PU for 10⁹ bytes
+    assert_eq!(bench.pu(), "20.209716"); // 1 MiB at 200 PU for 10⁹ bytes
     bench.wait(24);
     assert_eq!(bench.get(activate).await.status, StatusCode::ACCEPTED);
-    assert_eq!(bench.pu(), "40.209715");
+    assert_eq!(bench.pu(), "40.209716");
 }
 
 #[tokio::test]
@@ -229,13 +229,51 @@ async fn the_manifest_of_an_order_holds_the_digests_of_its_files() {
         .post("/compute/ops/orders/v2", &order_body())
         .await
         .json();
-    let id = placed["id"].as_str().unwrap();
+    let order = bench.get(placed["_links"]["_self"].as_str().unwrap()).await;
+    let order = order.json();
+    let results = order["_links"]["results"].as_array().unwrap();
+    let manifest = results.last().unwrap()["location"].as_str().unwrap();
+    let redirect = bench.get(manifest).await;
     let manifest = bench
-        .get(&format!("/_storage/compute-orders-live/{id}/manifest.json"))
+        .get(redirect.headers["location"].to_str().unwrap())
         .await;
     // SHA-256 of the bytes 0, 1 and 2.
     let digest = "ae4b3280e56e2faf83f414a6e3dabe9d5fbe18976544c05fed121accb85b53fc";
     assert_eq!(manifest.json()["files"][0]["digests"]["sha256"], digest);
+}
+
+#[tokio::test]
+async fn an_address_in_storage_is_good_as_it_is_written_and_for_an_hour() {
+    let options = Options {
+        polls_until_done: 0,
+        bare_locations: true,
+        ..Options::default()
+    };
+    let bench = Bench::with(options).await;
+    let placed = bench
+        .post("/compute/ops/orders/v2", &order_body())
+        .await
+        .json();
+    let order = bench.get(placed["_links"]["_self"].as_str().unwrap()).await;
+    let address = order.json()["_links"]["results"][0]["location"].clone();
+    let address = address.as_str().unwrap();
+    let status = async |address: &str| bench.get(address).await.status;
+    assert_eq!(status(address).await, StatusCode::OK);
+    let tampered = [
+        address.replace("bytes=1048576", "bytes=1048577"),
+        address.replace("%7e", "~"),
+        address.replace("%2F", "/"),
+        address
+            .split("&X-Goog-Signature")
+            .next()
+            .unwrap()
+            .to_owned(),
+    ];
+    for tampered in tampered {
+        assert_eq!(status(&tampered).await, StatusCode::FORBIDDEN, "{tampered}");
+    }
+    bench.wait(1);
+    assert_eq!(status(address).await, StatusCode::FORBIDDEN);
 }
 
 #[tokio::test]

@@ -104,6 +104,25 @@ async fn a_truncated_answer_breaks_and_a_slow_one_takes_its_time() {
 }
 
 #[tokio::test]
+async fn a_call_leads_elsewhere_or_hides_its_length_when_asked_to() {
+    let bench = Bench::new().await;
+    let elsewhere = [("simulator-fault", "redirect=http://169.254.169.254/x?a=b")];
+    let sent = bench
+        .send("GET", "/data/v1/item-types", &elsewhere, "")
+        .await
+        .unwrap();
+    assert_eq!(sent.status, StatusCode::FOUND);
+    assert_eq!(sent.headers["location"], "http://169.254.169.254/x?a=b");
+    let hidden = [("simulator-fault", "no-length")];
+    let sent = bench
+        .send("GET", "/_storage/blob?bytes=1000", &hidden, "")
+        .await
+        .unwrap();
+    assert_eq!(sent.bytes.len(), 1000);
+    assert!(!sent.headers.contains_key("content-length"));
+}
+
+#[tokio::test]
 async fn compressed_answers_say_so() {
     let options = Options {
         gzip: true,

@@ -7,8 +7,8 @@ use proptest::test_runner::TestCaseError;
 
 use super::words::*;
 use crate::ledger::{
-    AccountKey, Cap, Charge, ChargeSource, Epoch, Ledger, NewTopUp, Outcome, Proof, Report, Want,
-    replay,
+    AccountKey, Cap, Charge, ChargeSource, Epoch, Ledger, LedgerError, NewTopUp, Outcome, Proof,
+    Report, Want, replay,
 };
 use crate::policy::{Account, Claim};
 use crate::units::{Amount, Amounts, Unit};
@@ -47,12 +47,17 @@ impl Step {
                     let held = request(*number, claims.clone()).held(noon());
                     held.entering(outcome.state(), noon())
                 });
-                let report = Report {
+                let mut report = Report {
                     number: *number,
                     ended: ended.collect(),
                     wants: wants.clone(),
                 };
-                format!("{:?}", books.report(&report, noon()).await)
+                let mut answer = books.report(&report, noon()).await;
+                while matches!(answer, Err(LedgerError::Restored)) && report.number > 1 {
+                    report.number -= 1; // down to the one that leaves no gap
+                    answer = books.report(&report, noon()).await;
+                }
+                format!("{}: {answer:?}", report.number)
             }
             Self::Recall(accounts) => format!("{:?}", books.recall(accounts, noon()).await),
             Self::TopUp(new) => format!("{:?}", books.top_up(new, noon()).await),
@@ -93,7 +98,7 @@ fn report() -> impl Strategy<Value = Step> {
         ),
         5,
     );
-    (1..40_u64, ended, wants).prop_map(|(number, mut ended, wants)| {
+    (1..12_u64, ended, wants).prop_map(|(number, mut ended, wants)| {
         ended.dedup_by_key(|(number, ..)| *number);
         let wanted = wants
             .into_iter()

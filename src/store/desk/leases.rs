@@ -23,6 +23,9 @@ impl Desk {
                 .lives
                 .get(&me)
                 .map_or(0, |life| life.reported);
+            if report.number > last.saturating_add(1) {
+                return Err(LedgerError::Restored);
+            }
             let news = report.number > last;
             if news {
                 desk.book(me, report, now)?;
@@ -191,11 +194,16 @@ impl Desk {
         let Slice { amount, recall, .. } = row.slice(me);
         let limit = self.limit(&want.claim())?;
         let remaining = limit.map(|limit| self.remaining(limit, &row.balance, now));
+        let most = limit.map(|limit| self.most(limit, &row.balance, now));
+        let beyond = most.transpose()?.is_some_and(|most| {
+            let used = row.balance.used();
+            used.is_none_or(|used| used > most)
+        });
         Ok(Leased {
             account: want.account.clone(),
             amount,
             remaining: remaining.transpose()?,
-            recalled: recall == Recall::Asked,
+            recalled: row.leases.contains_key(&me) && (beyond || recall == Recall::Asked),
         })
     }
 }

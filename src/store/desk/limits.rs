@@ -111,7 +111,12 @@ impl Desk {
         Ok(self.most(limit, balance, now)?.minus(used))
     }
 
-    fn most(&self, limit: Amount, balance: &Balance, now: UtcTime) -> Result<Amount, LedgerError> {
+    pub(super) fn most(
+        &self,
+        limit: Amount,
+        balance: &Balance,
+        now: UtcTime,
+    ) -> Result<Amount, LedgerError> {
         let top_ups = self.context()?.top_ups.values();
         let own = top_ups.filter(|top_up| top_up.is_for(&balance.account));
         Ok(limit

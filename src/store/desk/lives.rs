@@ -71,8 +71,11 @@ impl Desk {
             self.clear_up(proof, now)?;
         }
         let lives = &self.context()?.lives;
-        let mut own = lives.values().filter(|life| life.replica == replica);
-        let reported = own.next_back().map_or(0, |life| life.reported);
+        let earlier = match proof {
+            Some(proof) => lives.get(&proof.epoch),
+            None => lives.values().rfind(|life| life.replica == replica),
+        };
+        let reported = earlier.map_or(0, |life| life.reported);
         let unclosed = lives.iter().filter(|(_, life)| life.is_of(replica));
         let mut unclosed: Vec<Epoch> = unclosed.map(|(epoch, _)| *epoch).collect();
         if self
@@ -165,7 +168,8 @@ impl Desk {
         self.write(key, Line::of_lease(EntryKind::Return, rest, None), now)
     }
 
-    /// What the journal of a life that was given up shows: no more than that was spent.
+    /// What the journal of a life that was given up shows: no more than that can have been spent. How much
+    /// of that was spent stays in doubt.
     fn clear_up(&mut self, proof: &Proof, now: UtcTime) -> Result<(), LedgerError> {
         let over = self
             .context()?
@@ -183,12 +187,42 @@ impl Desk {
             let request = RequestId::of_lease(proof.epoch, began_at, &key);
             let mark = marks.get(&key).copied().unwrap_or_default();
             let doubted = self.find(request)?.filter(|record| record.is_unknown());
-            if let Some(claim) = doubted.and_then(|record| record.claims.first().cloned()) {
-                let evidence = Evidence::of_journal(&claim, mark.minus(spent));
-                self.reconcile(request, &evidence, now)?;
+            if let Some(record) = doubted.cloned() {
+                self.lessen(&key, record, mark.minus(spent), now)?;
             }
         }
         Ok(())
+    }
+
+    /// Leaves no more than `most` of a lost lease in doubt.
+    fn lessen(
+        &mut self,
+        key: &AccountKey,
+        record: Record,
+        most: Amount,
+        now: UtcTime,
+    ) -> Result<(), LedgerError> {
+        let Some(claim) = record.claims.first().cloned() else {
+            return Ok(());
+        };
+        let (request, unspent) = (record.request, claim.amount.minus(most));
+        let evidence = Evidence::of_journal(&claim.account);
+        if most.is_zero() {
+            return self.reconcile(request, &evidence, now).map(drop);
+        }
+        if unspent.is_zero() {
+            return Ok(());
+        }
+        self.put(record.lessened(most));
+        let line = Line {
+            request: Some(request),
+            kind: EntryKind::Reconcile,
+            reserved: unspent,
+            charged: Amount::ZERO,
+            note: State::Reconciled(evidence).note(),
+            limit: self.limit(&claim)?,
+        };
+        self.write(key, line, now)
     }
 
     fn leased_by(&self, epoch: Epoch) -> BTreeSet<AccountKey> {

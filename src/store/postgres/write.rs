@@ -3,7 +3,7 @@
 
 use sqlx::PgConnection;
 
-use crate::ledger::{Cap, Epoch, Event, TopUp};
+use crate::ledger::{Cap, Epoch, Event, LOST_LEASE, TopUp};
 use crate::store::desk::{ChangedRecord, Changes, NewEntry};
 use crate::store::rows::{amounts_text, claims_text, draws_text, leases_text, state_columns};
 use crate::store::tables::{Life, Row};
@@ -150,10 +150,11 @@ async fn update_records(
     sqlx::query(
         "UPDATE reservation SET state = new.state, charged = new.charged, source = new.source,
              why = new.why, closed_at = new.closed_at, fingerprint = new.fingerprint,
-             holder = new.holder
+             holder = new.holder, claims = coalesce(new.claims, reservation.claims),
+             predicted = coalesce(new.predicted, reservation.predicted)
          FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bytea[],
-             $8::bigint[])
-             AS new (id, state, charged, source, why, closed_at, fingerprint, holder)
+             $8::bigint[], $9::text[], $10::text[])
+             AS new (id, state, charged, source, why, closed_at, fingerprint, holder, claims, predicted)
          WHERE reservation.id = new.id",
     )
     .bind(column(records, |known| known.record.request.as_uuid()))
@@ -164,9 +165,16 @@ async fn update_records(
     .bind(column(records, |known| known.record.closed_at.map(UtcTime::as_microsecond)))
     .bind(column(records, |known| fingerprint(known)))
     .bind(column(records, |known| known.holder.map(Epoch::number)))
+    .bind(column(records, |known| of_lease(known).then(|| claims_text(&known.claims))))
+    .bind(column(records, |known| of_lease(known).then(|| amounts_text(&known.record.predicted))))
     .execute(connection)
     .await
     .map(drop)
+}
+
+/// Only the doubt about a lost lease changes in what is claimed: it lessens.
+fn of_lease(changed: &ChangedRecord<'_>) -> bool {
+    &*changed.record.api == LOST_LEASE
 }
 
 fn fingerprint(changed: &ChangedRecord<'_>) -> Option<Vec<u8>> {

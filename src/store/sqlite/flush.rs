@@ -27,10 +27,10 @@ pub(super) async fn write(
         Ok(()) => connection.execute("COMMIT").await.map(drop),
         Err(cause) => Err(cause),
     };
-    if written.is_err() {
-        if let Err(cause) = connection.execute("ROLLBACK").await {
-            debug!(%cause, "there was nothing left to roll back");
-        }
+    if written.is_err()
+        && let Err(cause) = connection.execute("ROLLBACK").await
+    {
+        debug!(%cause, "there was nothing left to roll back");
     }
     written
 }
@@ -92,9 +92,11 @@ const ACCOUNT: Put = Put {
 const RESERVATION: Put = Put {
     head: "INSERT INTO reservation (id, team, key, api, product, tag, predicted, claims,
            state, charged, source, why, reserved_at, closed_at, fingerprint, holder) ",
-    tail: " ON CONFLICT (id) DO UPDATE SET state = excluded.state, charged = excluded.charged,
+    tail: " ON CONFLICT (id) DO UPDATE SET predicted = excluded.predicted,
+           claims = excluded.claims, state = excluded.state, charged = excluded.charged,
            source = excluded.source, why = excluded.why, closed_at = excluded.closed_at,
-           fingerprint = excluded.fingerprint, holder = excluded.holder",
+           fingerprint = excluded.fingerprint, holder = excluded.holder,
+           claims = excluded.claims, predicted = excluded.predicted",
 };
 
 const ENTRY: Put = Put {

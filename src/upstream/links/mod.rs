@@ -3,8 +3,10 @@
 //! A link is text that begins with a known origin, which ends where its host or port ends; what merely
 //! starts alike is another host, and is left alone. Only the origin (and an upstream's base path) is
 //! exchanged: path, URI-template braces, query order and encodings stay as they came. Planet's own key,
-//! which it writes into some links, is exchanged for the caller's or removed.
+//! which it writes into some links, is exchanged for the caller's or removed; links to downloads are
+//! exchanged for the guard's own, where it counts their bytes.
 
+mod downloads;
 mod keys;
 mod place;
 mod stream;
@@ -12,9 +14,11 @@ mod stream;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::planet::Mount;
+use crate::planet::{Mount, UpstreamKind};
 
+pub use downloads::Sealing;
 pub use keys::HiddenKey;
+pub(super) use place::Address;
 pub use place::LinkError;
 pub use stream::{Form, Rewriter};
 
@@ -24,6 +28,7 @@ use place::Place;
 #[derive(Clone, Copy, Debug)]
 pub struct Linked<'a> {
     pub name: &'a str,
+    pub kind: UpstreamKind,
     /// Its address, with the base path under which it is called.
     pub url: &'a str,
     /// Further addresses whose links lead to the same mount.
@@ -46,7 +51,7 @@ impl Links {
             let home = format!("{public_url}{}", upstream.mount.as_str());
             let urls = std::iter::once(upstream.url);
             for url in urls.chain(upstream.also_known_as.iter().map(String::as_str)) {
-                places.extend(Place::all_of(url, upstream.name, &home)?);
+                places.extend(Place::all_of(url, upstream, &home)?);
             }
         }
         Ok(Self { places })
@@ -58,6 +63,7 @@ impl Links {
             links: Arc::clone(self),
             upstream: upstream.into(),
             hidden,
+            sealing: None,
         }
     }
 
@@ -78,9 +84,34 @@ pub struct Rewrite {
     links: Arc<Links>,
     upstream: Arc<str>,
     hidden: Option<HiddenKey>,
+    sealing: Option<Sealing>,
 }
 
 impl Rewrite {
+    /// The same, with links to downloads exchanged for the guard's own.
+    #[must_use]
+    pub fn sealing(self, sealing: Option<Sealing>) -> Self {
+        Self { sealing, ..self }
+    }
+
+    /// Whether who follows a `Location` comes back to the guard.
+    pub fn leads_back(&self, location: &str) -> bool {
+        let is_known = |url: &str| {
+            self.links
+                .place_of(url.as_bytes(), &self.upstream)
+                .is_some()
+        };
+        if location.starts_with("//") {
+            return is_known(&format!("https:{location}"));
+        }
+        let is_relative = !location
+            .split(['/', '?', '#'])
+            .next()
+            .unwrap_or_default()
+            .contains(':');
+        is_relative || is_known(location)
+    }
+
     /// A `Location`, absolute or relative to its host; `None` when it stays as it is.
     pub fn location(&self, value: &str) -> Option<String> {
         let mut out = Vec::with_capacity(value.len());
@@ -124,14 +155,29 @@ impl Rewrite {
     /// around it spells the `&` between two pairs of a query.
     fn put_link(&self, url: &[u8], amp: &[u8], out: &mut Vec<u8>) -> bool {
         let Some((place, end)) = self.links.place_of(url, &self.upstream) else {
-            return false;
+            return self.put_download(url, amp, out);
         };
         out.extend_from_slice(place.home.as_bytes());
+        let sealing = self.sealing.as_ref();
+        let sealed = sealing.and_then(|sealing| sealing.call(place, &url[end..], amp));
+        let rest = sealed.as_deref().unwrap_or(&url[end..]);
         match &self.hidden {
-            Some(hidden) => hidden.put_without_planets(&url[end..], amp, out),
-            None => out.extend_from_slice(&url[end..]),
+            Some(hidden) => hidden.put_without_planets(rest, amp, out),
+            None => out.extend_from_slice(rest),
         }
         true
+    }
+
+    /// Writes the guard's own page where the link leads to storage.
+    fn put_download(&self, url: &[u8], amp: &[u8], out: &mut Vec<u8>) -> bool {
+        let Some(sealing) = &self.sealing else {
+            return false;
+        };
+        let is_download = Address::read(url).is_some_and(|address| sealing.hosts.covers(&address));
+        if is_download {
+            sealing.put_address(url, &self.upstream, amp, out);
+        }
+        is_download
     }
 
     /// As [`Self::put_link`], for a header, whose references may leave out scheme and host.

@@ -2,10 +2,14 @@
 
 use url::Url;
 
+use super::Linked;
+use crate::planet::UpstreamKind;
+
 /// An origin and base path, and what stands in their stead.
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) upstream: String,
+    pub(super) kind: UpstreamKind,
     /// Scheme, host and port as a URL begins.
     pub(super) origin: String,
     /// What exchanged links begin with.
@@ -26,7 +30,11 @@ pub struct LinkError {
 
 impl Place {
     /// One place, and one more for each sister host that Planet spreads its tiles over.
-    pub(super) fn all_of(url: &str, upstream: &str, home: &str) -> Result<Vec<Self>, LinkError> {
+    pub(super) fn all_of(
+        url: &str,
+        upstream: &Linked<'_>,
+        home: &str,
+    ) -> Result<Vec<Self>, LinkError> {
         let parsed = parse(url)?;
         let host = parsed.host_str().unwrap_or_default().to_ascii_lowercase();
         let hosts = match host.as_str() {
@@ -38,7 +46,8 @@ impl Place {
         };
         let port = parsed.port();
         let place = |host: String| Self {
-            upstream: upstream.to_owned(),
+            upstream: upstream.name.to_owned(),
+            kind: upstream.kind,
             origin: match port {
                 Some(port) => format!("{}://{host}:{port}", parsed.scheme()),
                 None => format!("{}://{host}", parsed.scheme()),
@@ -74,17 +83,17 @@ const TILE_SISTERS: [&str; 6] = [
 ];
 
 /// Host and port that a URL begins with.
-pub(super) struct Address<'u> {
-    host: &'u [u8],
+pub(in crate::upstream) struct Address<'u> {
+    pub(in crate::upstream) host: &'u [u8],
     /// `None` where it is the scheme's own. Plain and encrypted default ports count as one place, since a
     /// server behind a balancer may write `http` into links that it answers over TLS.
-    port: Option<u16>,
+    pub(in crate::upstream) port: Option<u16>,
     /// Where the path begins, or the URL ends.
     end: usize,
 }
 
 impl<'u> Address<'u> {
-    pub(super) fn read(url: &'u [u8]) -> Option<Self> {
+    pub(in crate::upstream) fn read(url: &'u [u8]) -> Option<Self> {
         let (start, default_port) = scheme(url)?;
         let length = url[start..]
             .iter()
@@ -155,10 +164,18 @@ fn parse(url: &str) -> Result<Url, LinkError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::planet::Mount;
 
     fn end_in(place: &str, url: &str) -> Option<usize> {
         let address = Address::read(url.as_bytes())?;
-        let places = Place::all_of(place, "planet", "http://guard").unwrap();
+        let upstream = Linked {
+            name: "planet",
+            kind: UpstreamKind::Planet,
+            url: place,
+            also_known_as: &[],
+            mount: &Mount::parse("/").unwrap(),
+        };
+        let places = Place::all_of(place, &upstream, "http://guard").unwrap();
         places
             .iter()
             .find_map(|place| place.covers(&address, url.as_bytes()))

@@ -2,8 +2,9 @@
 //!
 //! In valid JSON a quotation mark that is followed by a letter and not preceded by a backslash opens a
 //! string: behind one that closes comes a comma, a colon or a bracket. The same holds for attributes of
-//! XML, and text begins behind a '>'. So only the bytes behind such a mark are looked at; the rest is
-//! copied.
+//! XML, and text begins behind a '>', or behind the bracket of a CDATA section. So only the bytes behind
+//! such a mark are looked at; the rest is copied, whatever it is: what merely says that it is JSON or XML
+//! comes through as it came.
 
 use memchr::memmem;
 
@@ -15,24 +16,28 @@ pub enum Form {
     Json,
     /// Capabilities documents.
     Xml,
+    /// Anything else that people read, such as a table: links are known there where they stand in quotation
+    /// marks.
+    Text,
 }
 
 impl Form {
     /// By the media type; `None` for what is passed on as it is.
     pub fn of(content_type: &str) -> Option<Self> {
         let essence = content_type.split(';').next()?.trim().to_ascii_lowercase();
-        let (_, subtype) = essence.split_once('/')?;
+        let (kind, subtype) = essence.split_once('/')?;
         match subtype.rsplit(['+', '_']).next()? {
-            "json" => Some(Self::Json),
+            "json" | "x-ndjson" | "json-seq" => Some(Self::Json),
             "xml" => Some(Self::Xml), // `vnd.ogc.wms_xml` too
-            _ => None,
+            "javascript" => Some(Self::Text),
+            _ => (kind == "text").then_some(Self::Text),
         }
     }
 
     /// How it spells the `&` between two pairs of a query.
     fn amp(self) -> &'static [u8] {
         match self {
-            Self::Json => b"&",
+            Self::Json | Self::Text => b"&",
             Self::Xml => b"&amp;",
         }
     }
@@ -64,7 +69,9 @@ impl Marks {
     /// Where the next text begins that may be a link, or may be one once its first letter has come.
     fn next(&self, text: &[u8]) -> Option<usize> {
         if self.form == Form::Xml {
-            return memchr::memchr3(b'"', b'\'', b'>', text);
+            let mark = memchr::memchr3(b'"', b'\'', b'>', text);
+            let bracket = memchr::memchr(b'[', &text[..mark.unwrap_or(text.len())]);
+            return bracket.or(mark);
         }
         let lower = self.lower.find(text);
         let upper = self.upper.find(&text[..lower.unwrap_or(text.len())]);
@@ -147,10 +154,10 @@ impl Rewriter {
                     self.remember(&text[..mark]);
                     return mark;
                 }
-                Look::Text { end } => {
-                    out.extend_from_slice(&text[copied..from]);
-                    copied = from;
-                    if self.put(&text[from..end], out) {
+                Look::Text { start, end } => {
+                    out.extend_from_slice(&text[copied..start]);
+                    copied = start;
+                    if self.put(&text[start..end], out) {
                         copied = end;
                     }
                     from = end;
@@ -174,16 +181,34 @@ impl Rewriter {
             return Look::Elsewhere; // a quotation mark inside a string
         }
         let behind = &text[mark + 1..];
-        let start = &behind[..behind.len().min(SCHEME.len())];
+        let seen = &behind[..behind.len().min(LONGEST_LINK)];
+        let is_all = is_last || seen.len() == LONGEST_LINK;
+        // text of an element may stand on a line of its own
+        let stands_free = self.marks.form == Form::Xml && matches!(text[mark], b'>' | b'[');
+        let trimmed = if stands_free {
+            seen.trim_ascii_start()
+        } else {
+            seen
+        };
+        let lead = seen.len() - trimmed.len();
+        let start = &trimmed[..trimmed.len().min(SCHEME.len())];
         if !SCHEME[..start.len()].eq_ignore_ascii_case(start) {
             return Look::Elsewhere;
         }
-        let seen = &behind[..behind.len().min(LONGEST_LINK)];
-        let is_all = is_last || seen.len() == LONGEST_LINK;
-        match self.end(text[mark], seen, is_last && seen.len() == behind.len()) {
-            End::At(end) => Look::Text {
-                end: mark + 1 + end,
-            },
+        match self.end(text[mark], trimmed, is_last && seen.len() == behind.len()) {
+            End::At(end) => {
+                let link = &trimmed[..end];
+                let link = if stands_free {
+                    link.trim_ascii_end()
+                } else {
+                    link
+                };
+                let start = mark + 1 + lead;
+                Look::Text {
+                    start,
+                    end: start + link.len(),
+                }
+            }
             End::OfKey => Look::Elsewhere,
             End::Unseen if is_all => Look::Elsewhere,
             End::Unseen => Look::Cut,
@@ -193,7 +218,9 @@ impl Rewriter {
     fn end(&self, mark: u8, behind: &[u8], is_last: bool) -> End {
         let found = match (self.marks.form, mark) {
             (Form::Json, _) => return end_of_value(behind, is_last),
+            (Form::Text, _) => memchr::memchr2(b'"', b'\n', behind),
             (Form::Xml, b'>') => memchr::memchr(b'<', behind),
+            (Form::Xml, b'[') => memchr::memchr2(b']', b'<', behind),
             (Form::Xml, quote) => memchr::memchr2(quote, b'<', behind),
         };
         found.map_or(End::Unseen, End::At)
@@ -201,7 +228,7 @@ impl Rewriter {
 
     /// Writes the link rewritten; `false` when it is none of ours.
     fn put(&self, link: &[u8], out: &mut Vec<u8>) -> bool {
-        if self.marks.form == Form::Xml || memchr::memchr(b'\\', link).is_none() {
+        if self.marks.form != Form::Json || memchr::memchr(b'\\', link).is_none() {
             return self.rewrite.put_link(link, self.marks.form.amp(), out);
         }
         self.put_escaped(link, out).is_some()
@@ -229,6 +256,7 @@ enum Look {
     /// It goes on in the next chunk.
     Cut,
     Text {
+        start: usize,
         end: usize,
     },
 }
@@ -276,7 +304,10 @@ mod tests {
             ("text/xml", Some(Form::Xml)),
             ("application/problem+json", Some(Form::Json)),
             ("image/tiff", None),
-            ("text/csv", None),
+            ("text/csv", Some(Form::Text)),
+            ("text/html; charset=utf-8", Some(Form::Text)),
+            ("text/javascript", Some(Form::Text)),
+            ("application/x-ndjson", Some(Form::Json)),
             ("application/octet-stream", None),
             ("json", None),
             ("", None),

@@ -49,7 +49,7 @@ async fn an_area_by_its_reference_costs_what_it_costs_drawn() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_callers_reference_is_refused_to_another() {
-    let world = World::start_before(Options::default(), ROOMY, |base| passing_through(&base)).await;
+    let world = World::start_with(Options::default(), ROOMY, |base| passing_through(&base)).await;
     let (whole, features) = collection(&world, KEY, &[fields(1, 0.01)]).await;
     for reference_to in [&features[0], &whole] {
         let body = subscription(

@@ -39,7 +39,7 @@ async fn a_live_count_never_falls_short_of_the_bill_and_is_never_above_the_bound
         publication_lag: Duration::from_hours(20 * 24),
         ..Options::default()
     };
-    let live = World::start_before(late, &format!("{ROOMY}{LIVE}"), |base| base).await;
+    let live = World::start_with(late, &format!("{ROOMY}{LIVE}"), |base| base).await;
     let plain = World::start(ROOMY).await;
     let mut runner = TestRunner::deterministic();
     let (mut counted, mut bounded) = (0, 0);
@@ -173,7 +173,7 @@ async fn a_backfill_that_is_too_long_is_told_a_start_that_passes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn callers_and_operators_can_ask_live() {
-    let world = World::start_before(Options::default(), ROOMY, |base| passing_through(&base)).await;
+    let world = World::start_with(Options::default(), ROOMY, |base| passing_through(&base)).await;
     let (_, features) = collection(&world, KEY, &[fields(1, 0.01)]).await;
     let body = subscription(
         &reference(&features[0]),

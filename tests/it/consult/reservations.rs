@@ -38,7 +38,7 @@ async fn reservations_take_what_planet_says_and_what_is_reserved_is_not_counted_
             estimate_in_square_metres: in_square_metres,
             ..Options::default()
         };
-        let world = World::start_before(options, QUOTA, |base| base).await;
+        let world = World::start_with(options, QUOTA, |base| base).await;
         let three = vec![fields(1, 0.01); 3];
         let (whole, features) = collection(&world, KEY, &three).await;
         let one = json!({"product_id": PRODUCT, "aoi_refs": [features[0]]});
