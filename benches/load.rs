@@ -1,14 +1,16 @@
 //! The whole guard under load, as a process of its own between a client and the simulator:
 //! `cargo bench --bench load -- [REQUESTS_PER_SECOND [SECONDS]]`.
 //!
-//! Prints the guard's own time per request from its histogram, and what a request takes with and without
-//! the guard in one run, so that the ratio holds on a noisy machine. Nothing is asserted here.
+//! Prints the guard's own time per request from its histogram, what a request takes with and without the guard
+//! in one run, so that the ratio holds on a noisy machine, and then how much is unknown after `kill -9` at
+//! 1,000 requests a second. Nothing is asserted here.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
@@ -16,7 +18,7 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use quota_guard::clock::SystemClock;
+use quota_guard::clock::{Stopwatch, SystemClock};
 use quota_guard::identity;
 use quota_guard::simulator::{Options, Simulator};
 use tokio::task::JoinSet;
@@ -43,19 +45,7 @@ async fn main() {
     let upstream = format!("http://{}", simulator.address());
     let path = folder.path().join("policy.toml");
     std::fs::write(&path, policy(&upstream, folder.path())).expect("a file");
-    let mut guard = Command::new(env!("CARGO_BIN_EXE_quota-guard"))
-        .args(["serve", "--config"])
-        .arg(&path)
-        .env("RUST_LOG", "error")
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the guard starts");
-    let mut lines = BufReader::new(guard.stdout.take().expect("its output")).lines();
-    let mut address = |name: &str| {
-        let line = lines.next().expect("a line").expect("text");
-        line.trim_start_matches(name).trim().to_owned()
-    };
-    let (data, admin) = (address("guard"), address("admin"));
+    let (mut guard, data, admin) = start(&path);
     let http: Http = Client::builder(TokioExecutor::new()).build_http();
     let direct = arrivals(
         &http,
@@ -71,7 +61,7 @@ async fn main() {
         seconds,
     )
     .await;
-    println!("{per_second} requests/s for {seconds} s, three budgets, each reservation durable");
+    println!("{per_second} requests/s for {seconds} s, three budgets, from leases in SQLite");
     let shown = |times: &[Duration], share: usize| times[(times.len() - 1) * share / 100];
     for share in [50, 99] {
         let (without, with) = (shown(&direct, share), shown(&through, share));
@@ -87,6 +77,85 @@ async fn main() {
     }
     guard.kill().expect("it can be ended");
     guard.wait().expect("it ends");
+    unknown_after_a_kill(&http, &path).await;
+}
+
+fn start(policy: &Path) -> (Child, String, String) {
+    let mut guard = Command::new(env!("CARGO_BIN_EXE_quota-guard"))
+        .args(["serve", "--config"])
+        .arg(policy)
+        .env("RUST_LOG", "error")
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the guard starts");
+    let mut lines = BufReader::new(guard.stdout.take().expect("its output")).lines();
+    let mut address = |name: &str| {
+        let line = lines.next().expect("a line").expect("text");
+        line.trim_start_matches(name).trim().to_owned()
+    };
+    let (data, admin) = (address("guard"), address("admin"));
+    (guard, data, admin)
+}
+
+/// What is unknown after the guard was killed in the middle of steady spending, as a time of that spending.
+async fn unknown_after_a_kill(http: &Http, policy: &Path) {
+    const RATE: u32 = 1_000;
+    let (mut guard, data, admin) = start(policy);
+    let (settled, unknown) = ("settled", "unknown");
+    let before = budget(http, &admin, unknown).await;
+    let first = budget(http, &admin, settled).await;
+    let url = format!("{data}/sentinel-hub/api/v1/process");
+    let (client, asked) = (http.clone(), url.clone());
+    let load = tokio::spawn(async move { steadily(&client, &asked, RATE).await });
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    let spent = budget(http, &admin, settled).await - first;
+    let whole = Stopwatch::start();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let rate =
+        (budget(http, &admin, settled).await - first - spent) / whole.elapsed().as_secs_f64();
+    guard.kill().expect("it can be ended");
+    guard.wait().expect("it ends");
+    load.abort();
+    let (mut guard, _, admin) = start(policy);
+    let lost = budget(http, &admin, unknown).await - before;
+    println!(
+        "after kill -9 at {RATE} requests/s: {lost:.3} PU unknown, {rate:.3} PU/s were spent: {:.3} s of it",
+        lost / rate
+    );
+    guard.kill().expect("it can be ended");
+    guard.wait().expect("it ends");
+}
+
+/// Requests at this rate, whatever becomes of them.
+async fn steadily(http: &Http, url: &str, per_second: u32) {
+    let mut tick = tokio::time::interval(Duration::from_secs(1) / per_second);
+    let mut calls = JoinSet::new();
+    loop {
+        tick.tick().await;
+        while calls.try_join_next().is_some() {}
+        let request = http.request(process(url));
+        calls.spawn(async move {
+            if let Ok(answer) = request.await {
+                _ = answer.into_body().collect().await;
+            }
+        });
+    }
+}
+
+async fn budget(http: &Http, admin: &str, part: &str) -> f64 {
+    let metrics = get(http, &format!("{admin}/metrics")).await;
+    let series =
+        format!("quota_guard_budget_{part}{{budget=\"year\",partition=\"\",unit=\"pu\"}} ");
+    let value = metrics.lines().find_map(|line| line.strip_prefix(&series));
+    value.map_or(0.0, |value| value.parse().expect("a number"))
+}
+
+fn process(url: &str) -> Request<Full<Bytes>> {
+    Request::post(url)
+        .header("authorization", format!("Bearer {KEY}"))
+        .header("content-type", "application/json")
+        .body(Full::from(BODY))
+        .expect("a request")
 }
 
 /// Open arrivals at a constant rate; how long each took, sorted.
@@ -97,14 +166,8 @@ async fn arrivals(http: &Http, url: &str, per_second: u64, seconds: u64) -> Vec<
         tick.tick().await;
         let (http, url) = (http.clone(), url.to_owned());
         calls.spawn(async move {
-            let request = Request::post(url)
-                .header("authorization", format!("Bearer {KEY}"))
-                .header("content-type", "application/json")
-                .body(Full::from(BODY))
-                .expect("a request");
-            #[expect(clippy::disallowed_methods, reason = "a benchmark measures")]
-            let start = Instant::now();
-            let answer = http.request(request).await.expect("an answer");
+            let start = Stopwatch::start();
+            let answer = http.request(process(&url)).await.expect("an answer");
             assert!(answer.status().is_success(), "{}", answer.status());
             answer.into_body().collect().await.expect("a body");
             start.elapsed()
@@ -127,7 +190,7 @@ async fn get(http: &Http, url: &str) -> String {
     String::from_utf8_lossy(&body).into_owned()
 }
 
-fn policy(upstream: &str, folder: &std::path::Path) -> String {
+fn policy(upstream: &str, folder: &Path) -> String {
     let budget = |name: &str, window: &str| {
         format!(
             "[[budgets]]\nname = \"{name}\"\nunit = \"pu\"\nlimit = 1000000\nwindow = \"{window}\"\n"

@@ -29,6 +29,14 @@ impl ManualClock {
         Self(Mutex::new(now))
     }
 
+    /// Moves it to any moment, as people and time servers do.
+    pub fn set(&self, now: UtcTime) {
+        *self
+            .0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = now;
+    }
+
     pub fn advance(&self, by: Duration) {
         let mut now = self
             .0

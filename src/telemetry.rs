@@ -16,9 +16,11 @@ use crate::ledger::{Charge, ChargeSource};
 use crate::planet::Api;
 use crate::units::{Amount, Amounts, Unit};
 
-/// Seconds that the guard's own work may take, from 50 µs up.
+/// Seconds that the guard's own work may take, from 25 µs up; close together below a millisecond, where it
+/// should be.
 const OVERHEAD_BUCKETS: &[f64] = &[
-    0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 2.0,
+    0.000_025, 0.000_05, 0.000_075, 0.000_1, 0.000_15, 0.000_25, 0.000_5, 0.000_75, 0.001, 0.002_5,
+    0.005, 0.01, 0.025, 0.1, 0.5, 2.0,
 ];
 /// Seconds that an upstream may take.
 const UPSTREAM_BUCKETS: &[f64] = &[

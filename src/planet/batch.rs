@@ -1,7 +1,7 @@
 //! Batch processing: one image for each tile of a grid that an area touches.
 //!
 //! The body of the request that creates a task says what starting it will cost; the one that starts it
-//! names the task alone, which is read back for it ([`task`]). Bodies hold keys of buckets, and nothing of
+//! names the task alone, which is read back for it (`task`). Bodies hold keys of buckets, and nothing of
 //! them is kept but what is listed here.
 
 mod task;

@@ -1,4 +1,4 @@
-//! The databases behind the books. Each keeps every promise of [`Ledger`](crate::ledger::Ledger), and
+//! The databases behind the books. Each keeps every promise of [`Ledger`], and
 //! `contract` holds all of them to it with one list of tests.
 //!
 //! They share how a step is decided. It waits in a `queue` for the one task that writes (`writer`), which

@@ -222,6 +222,30 @@ async fn budgets_of_teams_and_of_requests_bind_beside_the_organisations() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_budget_that_is_loaded_is_checked() {
+    for shape in [
+        "unit = \"pu\"\nwindow = \"forever\"",
+        "unit = \"requests\"\nwindow = \"day\"",
+        "unit = \"pu\"\nwindow = \"year\"\nper = [\"key\"]",
+        "unit = \"pu\"\nwindow = \"month\"\nper = [\"team\", \"api\", \"product\"]",
+        "unit = \"pu\"\nwindow = \"month\"\nmatch = { teams = [\"agriculture\"], apis = [\"process\"] }",
+        "unit = \"pu\"\nwindow = \"month\"\nmatch = { keys = [\"ag\"] }",
+        "unit = \"pu\"\nwindow = \"month\"\nmatch = { products = [\"sentinel-2-l2a\"] }",
+    ] {
+        let shut = format!("{FIFTY}[[budgets]]\nname = \"shut\"\nlimit = 0\n{shape}\n");
+        let world = World::start(&shut).await;
+        let reply = post(&process_url(&world), &one_pu()).await;
+        assert_eq!(reply.status, StatusCode::FORBIDDEN, "{shape}");
+        assert_eq!(
+            reply.json()["violated-policies"],
+            json!(["shut"]),
+            "{shape}"
+        );
+        assert!(world.billed().is_zero() && world.booked("org-pu").await.is_zero());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_allowing_budget_counts_past_its_limit() {
     let overage = "[[budgets]]\nname = \"org-pu\"\nunit = \"pu\"\nlimit = 1\nwindow = \"month\"\non_breach = \"allow\"\n";
     let world = World::start(overage).await;

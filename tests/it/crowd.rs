@@ -23,7 +23,7 @@ const CLIENTS: u64 = 24;
 /// Before a client that found nobody, or was sent away, comes again.
 const PAUSE: Duration = Duration::from_millis(20);
 /// Longer than any story takes to bring a guard back.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Where clients find guards: a URL for each that they should go to.
 #[derive(Clone, Default)]

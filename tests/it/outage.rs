@@ -8,7 +8,7 @@ use crate::database::{Database, Network};
 use crate::fleet::{Fleet, cap, server, store_on, until};
 
 /// Longer than a guard may be silent before the others give it up, and than they take to look.
-const GIVEN_UP_WITHIN: Duration = Duration::from_secs(60);
+const GIVEN_UP_WITHIN: Duration = Duration::from_mins(1);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_guard_that_stood_still_is_given_up_and_clears_up_what_it_left_in_doubt() {

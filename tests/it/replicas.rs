@@ -69,3 +69,22 @@ async fn a_graceful_shutdown_drops_no_queued_spending() {
     let (audit, bill) = fleet.final_audit().await;
     assert_eq!((audit.known(), audit.unknowns), (bill, Vec::new()));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn guards_that_are_replaced_one_by_one_turn_nobody_away() {
+    let mut fleet = Fleet::start(2, &cap(1000)).await;
+    let crowd = fleet.crowd(u64::MAX);
+    crowd.answered(100).await;
+    for number in [0, 1] {
+        // as a balancer does that sends nobody to a guard that is about to stop
+        fleet.doors.close(number);
+        fleet.stop(number);
+        fleet.start_guard(number);
+        crowd.more(|tally| &tally.served, 50).await;
+    }
+    let tally = crowd.go_home().await;
+    let (audit, bill) = fleet.final_audit().await;
+    assert_eq!((audit.known(), audit.unknowns), (bill, Vec::new()));
+    let turned_away = [&tally.refused, &tally.sent_away, &tally.lost].map(Tally::of);
+    assert_eq!(turned_away, [0; 3], "{tally:?}");
+}

@@ -19,7 +19,7 @@ impl LeaseBook {
             return None;
         }
         let places = self.places_of(&new.claims)?;
-        let good = self.is_good(now) && self.requests.len() < MOST_WAITING;
+        let good = self.is_good(now) && !self.shown && self.requests.len() < MOST_WAITING;
         let fits = places.iter().zip(&new.claims).all(|(place, claim)| {
             self.lease(*place)
                 .is_some_and(|lease| lease.admits(claim.amount))

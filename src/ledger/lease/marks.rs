@@ -41,8 +41,10 @@ impl LeaseBook {
         }
     }
 
-    /// What this life can show to the books when they have closed it.
-    pub fn proof(&self) -> Proof {
+    /// What this life can show to the books when they have closed it. Nothing is admitted any more after
+    /// that: what it shows is all that it can have spent, although its answer may be lost.
+    pub fn proof(&mut self) -> Proof {
+        self.shown = true;
         Proof {
             epoch: self.epoch,
             reported: self.reported,

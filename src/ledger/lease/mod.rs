@@ -63,6 +63,8 @@ pub struct LeaseBook {
     planned_at: UtcTime,
     /// A lease has come near what the journal allows since somebody last asked.
     short: bool,
+    /// The books have been shown what this life can have spent, and it may spend no more.
+    shown: bool,
 }
 
 /// Where a lease stands among all.
@@ -92,6 +94,7 @@ impl LeaseBook {
             reported: 0,
             planned_at: now,
             short: false,
+            shown: false,
         }
     }
 

@@ -504,10 +504,12 @@ mod orphans {
     }
 
     #[test]
-    fn a_proof_allows_for_all_that_is_spent_and_under_way() {
-        let book = busy();
+    fn a_proof_allows_for_all_that_is_spent_and_nothing_is_spent_after_it() {
+        let mut book = busy();
+        write_marks(&mut book);
         let proof = book.proof();
         assert_eq!((proof.epoch, proof.reported), (Epoch::from_number(1), 1));
-        assert!(proof.marks.expect("it knows")[&key("org")] >= units(3));
+        assert!(proof.marks.expect("it knows")[&key("org")] > units(3));
+        assert!(!is_admitted(&mut book, &of_org(9, 1), at(110)));
     }
 }

@@ -34,7 +34,7 @@ pub(super) enum Lie {
     TakesZeroForUnlimited,
     /// With three budgets, one is enough that is not full.
     IsContentWithOneOfThree,
-    /// The guard spends what its journal was to say, before it says so.
+    /// The guard spends up to marks that are not on its disk yet.
     BelievesMarksBeforeTheDisk,
     /// A graceful stop drops what was not reported.
     LeavesWithoutReporting,

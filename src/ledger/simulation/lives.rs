@@ -10,7 +10,7 @@ use super::calls::{Answer, Call};
 use super::lies::Lie;
 use super::replica::Process;
 use super::world::World;
-use crate::ledger::{Begun, Epoch, LedgerError, Proof};
+use crate::ledger::{Begun, Epoch, LedgerError, Marks, Proof};
 use crate::units::UtcTime;
 
 /// Who was silent for so long is given up: longer than any of its leases can live.
@@ -51,7 +51,14 @@ impl World {
         if !process.fenced {
             return Ok(());
         }
-        let proof = process.book.proof();
+        let proof = if self.dice.chance(700) {
+            process.book.proof()
+        } else {
+            Proof {
+                marks: None,
+                ..process.proof(&Marks::new())
+            }
+        };
         let Some((begun, now)) = self.begin(who, Some(proof))? else {
             return Ok(());
         };

@@ -84,10 +84,13 @@ impl Process {
 
     /// What the journal says after these marks were written.
     pub(super) fn proof(&self, due: &Marks) -> Proof {
-        let mut proof = self.book.proof();
-        let due = due.iter().map(|(key, mark)| (key.clone(), *mark));
-        proof.marks.get_or_insert_default().extend(due);
-        proof
+        let mut marks = self.book.marks();
+        marks.extend(due.iter().map(|(key, mark)| (key.clone(), *mark)));
+        Proof {
+            epoch: self.book.epoch(),
+            reported: self.book.reported(),
+            marks: Some(marks),
+        }
     }
 }
 

@@ -264,7 +264,7 @@ planted! {
     the_simulation_catches_one_more_budget_that_admits:
         IsContentWithOneOfThree breaks Monotone within 50;
     the_simulation_catches_marks_believed_before_they_are_on_the_disk:
-        BelievesMarksBeforeTheDisk breaks NoAmnesia within 500;
+        BelievesMarksBeforeTheDisk breaks NoAmnesia within 50;
     the_simulation_catches_a_stop_that_drops_what_was_not_reported:
         LeavesWithoutReporting breaks NoAmnesia within 50;
     the_simulation_catches_a_client_who_hangs_up_and_is_forgotten:

@@ -5,7 +5,7 @@ use super::calls::{Answer, Call};
 use super::lies::Lie;
 use super::tale;
 use super::world::World;
-use crate::ledger::LedgerError;
+use crate::ledger::{LedgerError, Marks};
 
 impl World {
     /// A whole beat: what is due is sent, and what was answered is heard.
@@ -68,22 +68,22 @@ impl World {
             process.marks = (!due.is_empty()).then_some(due);
             return;
         };
-        let proof = process.proof(&due);
+        let mut proof = process.proof(&due);
+        if self.lie == Lie::BelievesMarksBeforeTheDisk {
+            proof.marks = Some(Marks::new());
+        }
         let written = !trouble || way > 4;
-        let believed = !trouble || self.lie == Lie::BelievesMarksBeforeTheDisk;
-        if believed {
-            process.book.marked(&due);
-        } else {
+        if trouble {
             process.book.not_marked();
+        } else {
+            process.book.marked(&due);
         }
         if written {
             replica.journal = Some(proof);
         }
         self.tell(|| {
-            format!(
-                "{who}: marks {}: {written}, {believed}",
-                tale::of_marks(&due)
-            )
+            let marks = tale::of_marks(&due);
+            format!("{who}: marks {marks}: written {written}, trouble {trouble}")
         });
         if trouble && way == 7 {
             self.crash(who);

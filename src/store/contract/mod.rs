@@ -9,6 +9,7 @@ pub(super) mod life;
 pub(super) mod random;
 pub(super) mod reading;
 pub(super) mod repeats;
+pub(super) mod windows;
 pub(super) mod words;
 
 use std::sync::Arc;
@@ -61,6 +62,10 @@ macro_rules! ledger_contract {
                 reading::entries_are_read_in_pages,
                 reading::unknowns_are_listed_oldest_first,
                 reading::balances_come_in_the_order_of_their_accounts,
+                windows::windows_do_not_start_at_the_first_request,
+                windows::a_month_is_not_thirty_days,
+                windows::resets_are_not_off_by_the_utc_offset,
+                windows::resets_happen_without_anybody_to_reset,
             }
         }
     };

@@ -33,6 +33,8 @@ pub struct Journal {
     path: PathBuf,
     file: File,
     bytes: u64,
+    /// A write failed, perhaps in the middle of a line: the file must be written anew.
+    torn: bool,
     replica: ReplicaId,
     proof: Option<Proof>,
     /// The life that the marks in the file belong to.
@@ -96,6 +98,7 @@ impl Journal {
             path: path.into(),
             file: written_anew(path, &lines).map_err(unreachable)?,
             bytes: 0,
+            torn: false,
             replica,
             proof,
             epoch: None,
@@ -124,7 +127,7 @@ impl Journal {
     pub fn begin(&mut self, epoch: Epoch) -> Result<(), JournalError> {
         let lines = lines_of(self.replica, epoch, 0, &Marks::new());
         self.file = self.told(written_anew(&self.path, &lines))?;
-        (self.epoch, self.bytes) = (Some(epoch), 0);
+        (self.epoch, self.bytes, self.torn) = (Some(epoch), 0, false);
         Ok(())
     }
 
@@ -140,14 +143,14 @@ impl Journal {
         if self.epoch != Some(epoch) {
             return Err(self.failed(io::Error::other("another life has begun")));
         }
-        if self.bytes > MOST_BYTES {
+        if self.bytes > MOST_BYTES || self.torn {
             let mut all = all();
             for (key, mark) in marks {
                 all.insert(key.clone(), *mark);
             }
             let lines = lines_of(self.replica, epoch, reported, &all);
             self.file = self.told(written_anew(&self.path, &lines))?;
-            self.bytes = 0;
+            (self.bytes, self.torn) = (0, false);
             return Ok(());
         }
         let mut text = text_of(&Line::Reported(reported));
@@ -158,6 +161,7 @@ impl Journal {
             .file
             .write_all(text.as_bytes())
             .and_then(|()| self.file.sync_data());
+        self.torn = wrote.is_err(); // nobody reads what stands behind half a line
         self.told(wrote)?;
         self.bytes = self
             .bytes
@@ -367,6 +371,29 @@ mod tests {
                 all.len()
             );
         }
+    }
+
+    #[test]
+    fn marks_behind_a_line_that_tore_while_it_was_written_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("g.replica");
+        let mut journal = Journal::open(&path, name()).unwrap();
+        let life = Epoch::from_number(1);
+        journal.begin(life).unwrap();
+        journal.mark(life, 0, &marks("a", 5), Marks::new).unwrap();
+        let mut half = std::mem::replace(&mut journal.file, File::open(&path).unwrap());
+        half.write_all(b"{\"mark").unwrap();
+        assert!(journal.mark(life, 0, &marks("a", 7), Marks::new).is_err());
+        journal.file = half; // the disk has room again
+        journal
+            .mark(life, 0, &marks("a", 9), || marks("b", 3))
+            .unwrap();
+        journal.mark(life, 0, &marks("b", 4), Marks::new).unwrap();
+        drop(journal);
+        let journal = Journal::open(&path, name()).unwrap();
+        let mut all = marks("a", 9);
+        all.extend(marks("b", 4));
+        assert_eq!(journal.proof().unwrap().marks, Some(all));
     }
 
     #[test]

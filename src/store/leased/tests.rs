@@ -401,6 +401,59 @@ async fn a_guard_that_was_given_up_begins_anew_and_says_what_it_really_spent() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_is_moved_frees_nothing_and_passes_no_cap() {
+    const CAP: u64 = 200;
+    let (model, folder) = (Arc::new(Model::default()), tempfile::tempdir().unwrap());
+    let moved = guard(&model, &folder, 1).await;
+    let right = guard(&model, &folder, 2).await;
+    let mut granted = 0;
+    for (turn, hours) in (0..).zip([0, 1, -1, -30, 24, -24, 700, 0]) {
+        let now = noon().checked_add(jiff::SignedDuration::from_hours(hours));
+        moved.clock.set(now.unwrap());
+        for number in 0..40 {
+            for (guard, first) in [(&moved, 10_000), (&right, 20_000)] {
+                let number = first + turn * 40 + number;
+                let new = request(number, vec![claim("org", 1, CAP)]);
+                let answer = guard.books.reserve(&new, guard.clock.now()).await;
+                if matches!(answer.unwrap(), Reserved::Granted(_)) {
+                    granted += 1;
+                    let now = guard.clock.now();
+                    guard
+                        .books
+                        .close(id(number), &charged(1), now)
+                        .await
+                        .unwrap();
+                }
+            }
+        }
+        // who is far ahead takes the other for silent, and who is far behind is taken for silent
+        for (guard, other) in [(&moved, &right), (&right, &moved)] {
+            let now = guard.clock.now();
+            let since = now.checked_sub(Duration::from_secs(20)).unwrap();
+            guard.books.give_up(since, now).await.unwrap();
+            other.books.up_to_date().await;
+        }
+        let balance = model.balance(&account("org")).await.unwrap();
+        assert!(
+            balance.used().unwrap() <= units(CAP),
+            "{hours} hours: {balance:?}"
+        );
+        assert!(granted <= CAP, "{hours} hours");
+    }
+    let cleared = async || {
+        let balance = model.balance(&account("org")).await.unwrap();
+        let known = balance.unknown.is_zero() && balance.settled == units(granted);
+        known.then_some(())
+    };
+    until(cleared).await;
+    moved.books.shut_down().await.unwrap();
+    right.books.shut_down().await.unwrap();
+    let balance = model.balance(&account("org")).await.unwrap();
+    assert_eq!(balance.used(), Some(units(granted)), "{balance:?}");
+    assert_eq!(granted, CAP, "all of it could be had");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn books_that_were_put_back_to_an_earlier_moment_admit_nothing() {
     let (model, folder) = (Arc::new(Model::default()), tempfile::tempdir().unwrap());
     let first = guard(&model, &folder, 1).await;

@@ -93,8 +93,10 @@ impl Auditor {
 
     fn replays(&self) -> Audited<()> {
         let replayed = replay(&now(self.books.entries(0, u32::MAX)));
-        let same = replayed.is_ok_and(|rows| self.rows.values().eq(&rows));
-        let what = || violation(Promise::Journal, "the journal does not replay");
+        let rows = now(self.books.balances());
+        let same = replayed.is_ok_and(|replayed| replayed == rows);
+        let same = same && self.rows.values().eq(&rows);
+        let what = || violation(Promise::Journal, "the journal does not replay to the rows");
         same.then_some(()).ok_or_else(what)
     }
 
