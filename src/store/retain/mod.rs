@@ -12,6 +12,7 @@ pub(super) mod tests;
 
 pub use daily::roll_up_daily;
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use tracing::warn;
@@ -88,17 +89,13 @@ async fn run_in(
     stretch: u32,
     pause: Duration,
 ) -> Result<RolledUp, LedgerError> {
-    let mut walk = Walk {
-        stretch,
-        before: midnight(before),
-        after: 0,
-        today: i64::MIN,
-        sums: Sums::new(),
-        left_alone: None,
-        lines: 0,
-    };
-    while walk.step(archive).await? {
-        tokio::time::sleep(pause).await;
+    let mut walk = Walk::up_to(midnight(before), stretch);
+    loop {
+        match walk.step(archive).await? {
+            Step::End => break,
+            Step::Wrote => tokio::time::sleep(pause).await,
+            Step::Went => {}
+        }
     }
     let all_gone = walk.left_alone.unwrap_or(walk.before);
     let all_gone = all_gone.saturating_sub(CLOCKS).unwrap_or(UtcTime::MIN);
@@ -116,10 +113,13 @@ async fn run_in(
 
 /// A walk through the journal, day by day.
 struct Walk {
-    /// Lines at a time.
-    stretch: u32,
     /// Where a day begins.
     before: UtcTime,
+    /// Lines at a time.
+    stretch: u32,
+    /// What was read and not walked yet, and whether there may be more of it.
+    waiting: VecDeque<Line>,
+    more: bool,
     after: u64,
     /// The latest day that a line was of. Guards whose clocks differ write out of order; a day is over when
     /// the first line of the next one stands there.
@@ -130,27 +130,37 @@ struct Walk {
     lines: u64,
 }
 
+enum Step {
+    End,
+    Went,
+    Wrote,
+}
+
 impl Walk {
-    /// One stretch: as much of a day as fits. `false` at the end.
-    async fn step(&mut self, archive: &mut impl Archive) -> Result<bool, LedgerError> {
-        let mut lines = archive.lines(self.after, self.stretch, self.before).await?;
-        let Some(first) = lines.first() else {
-            return Ok(false);
-        };
-        let today = self.today.max(day(first.entry.at));
-        if today >= day(self.before) {
-            return Ok(false);
+    fn up_to(before: UtcTime, stretch: u32) -> Self {
+        Self {
+            before,
+            stretch,
+            waiting: VecDeque::new(),
+            more: true,
+            after: 0,
+            today: i64::MIN,
+            sums: Sums::new(),
+            left_alone: None,
+            lines: 0,
         }
-        let full = lines.len() == usize::try_from(self.stretch).unwrap_or(usize::MAX);
-        let of_today = lines.iter().take_while(|line| day(line.entry.at) <= today);
-        let ends_here = of_today.count();
-        let goes_on = full && ends_here == lines.len();
-        lines.truncate(ends_here);
-        self.today = today;
+    }
+
+    /// As much of a day as fits.
+    async fn step(&mut self, archive: &mut impl Archive) -> Result<Step, LedgerError> {
+        let Some(lines) = self.next_lines(archive).await? else {
+            return Ok(Step::End);
+        };
+        let goes_on = self.waiting.is_empty() && self.more;
         let Some(rolled) = roll_up(&lines, &self.sums)? else {
             self.leave_alone(&lines);
             self.pass(&lines, replayed(&self.sums, &lines)?);
-            return Ok(true);
+            return Ok(Step::Went);
         };
         archive.replace(&rolled.gone, &rolled.new).await?;
         let fewer = rolled.gone.len() - rolled.new.len();
@@ -159,7 +169,35 @@ impl Walk {
         if !goes_on || rolled.new.len() > lines.len() / 2 {
             self.pass(&lines, rolled.sums);
         }
-        Ok(true)
+        Ok(Step::Wrote)
+    }
+
+    /// The next lines of one day, as many as are read at a time; `None` at the end.
+    async fn next_lines(
+        &mut self,
+        archive: &mut impl Archive,
+    ) -> Result<Option<Vec<Line>>, LedgerError> {
+        let full = usize::try_from(self.stretch).unwrap_or(usize::MAX);
+        loop {
+            if self.waiting.is_empty() {
+                let read = archive.lines(self.after, self.stretch, self.before);
+                self.waiting = read.await?.into();
+                self.more = self.waiting.len() == full;
+            }
+            let Some(first) = self.waiting.front() else {
+                return Ok(None);
+            };
+            self.today = self.today.max(day(first.entry.at));
+            if self.today >= day(self.before) {
+                return Ok(None);
+            }
+            let of_today = |line: &&Line| day(line.entry.at) <= self.today;
+            let count = self.waiting.iter().take_while(of_today).count();
+            if count < self.waiting.len() || !self.more || count == full {
+                return Ok(Some(self.waiting.drain(..count).collect()));
+            }
+            self.waiting.clear(); // its end is not among them
+        }
     }
 
     fn pass(&mut self, lines: &[Line], sums: Sums) {

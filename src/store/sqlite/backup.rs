@@ -73,6 +73,7 @@ pub async fn backup(path: &Path, to: &Path) -> Result<Backup, BackupError> {
 /// The books, to be read alone: a guard may write them meanwhile.
 async fn reading(path: &Path) -> Result<SqliteConnection, BackupError> {
     let options = SqliteConnectOptions::new().filename(path).read_only(true);
+    let options = options.disable_statement_logging(); // to copy it all takes its time
     let opened = options.busy_timeout(LOCKED_FOR).connect().await;
     let mut source = opened.map_err(|cause| open::not_ours(path, cause))?;
     let marked: Result<i64, _> = sqlx::query_scalar("PRAGMA application_id")

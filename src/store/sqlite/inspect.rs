@@ -37,6 +37,7 @@ pub async fn inspect(path: &Path) -> Result<impl Inspection + use<>, InspectErro
     }
     let in_use = lock::is_held(path)?;
     let options = SqliteConnectOptions::new().filename(path).read_only(true);
+    let options = options.disable_statement_logging(); // to look through it all takes its time
     let opened = options.busy_timeout(LOCKED_FOR).connect().await;
     let mut connection = opened.map_err(|cause| open::not_ours(path, cause))?;
     prove_current(&mut connection, path).await?;

@@ -25,7 +25,8 @@ pub async fn roll_up(path: &Path, before: UtcTime) -> Result<RolledUp, OpenError
     let options = open::options(path)
         .create_if_missing(false)
         .foreign_keys(false)
-        .busy_timeout(PATIENCE);
+        .busy_timeout(PATIENCE)
+        .disable_statement_logging();
     let connection = options.connect().await;
     let connection = connection.map_err(|cause| open::not_ours(path, cause))?;
     let mut file = File { connection };
@@ -40,6 +41,8 @@ struct File {
     connection: SqliteConnection,
 }
 
+/// The last line of the journal stays, and its request with it: the next line is numbered after it, and a
+/// number that somebody has read never stands for another line.
 impl Archive for File {
     async fn lines(
         &mut self,
@@ -54,7 +57,8 @@ impl Archive for File {
                      AND reservation.state IN ('settled', 'voided', 'reconciled')) AS may_go
              FROM entry JOIN account ON account.id = entry.account
              LEFT JOIN reservation ON reservation.id = entry.reservation
-             WHERE sequence > ? ORDER BY sequence LIMIT ?"
+             WHERE sequence > ? AND sequence < (SELECT max(sequence) FROM entry)
+             ORDER BY sequence LIMIT ?"
         );
         let found = sqlx::query(AssertSqlSafe(sql))
             .bind(before.as_microsecond())
@@ -80,7 +84,9 @@ impl Archive for File {
         let gone = sqlx::query(
             "DELETE FROM reservation WHERE id IN (
                  SELECT id FROM reservation WHERE id < ? AND closed_at < ?
-                 AND state IN ('settled', 'voided', 'reconciled') ORDER BY id LIMIT ?)",
+                 AND state IN ('settled', 'voided', 'reconciled')
+                 AND id IS NOT (SELECT reservation FROM entry ORDER BY sequence DESC LIMIT 1)
+                 ORDER BY id LIMIT ?)",
         )
         .bind(bytes(first_at(before)))
         .bind(before.as_microsecond())
