@@ -291,6 +291,37 @@ async fn a_backup_taken_beside_the_guard_brings_its_balances_back() {
     assert_eq!(code, 0, "{findings:#}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn books_that_were_put_back_admit_nothing_until_somebody_says_that_it_is_meant() {
+    let mut world = World::start(FIFTY).await;
+    spend(&world, 3).await;
+    let (policy, copy) = (world.policy_file(), world.folder.path().join("copy.db"));
+    let (config, to) = (policy.display().to_string(), copy.display().to_string());
+    let backup = run(&["backup", "--config", &config, "--to", &to]);
+    assert!(backup.status.success(), "{}", text(&backup.stderr));
+    spend(&world, 2).await;
+    assert!(tokio::task::block_in_place(|| world.guard.stop()).success());
+    let books = world.folder.path().join("books.db");
+    for beside in ["-wal", "-shm"] {
+        _ = std::fs::remove_file(world.folder.path().join(format!("books.db{beside}")));
+    }
+    std::fs::copy(&copy, &books).expect("a copy");
+
+    let refused = run(&["serve", "--config", &config]);
+    assert_eq!(refused.status.code(), Some(1));
+    let said = text(&refused.stderr);
+    assert!(said.contains("doctor --accept-restored"), "{said}");
+    let accepted = run(&["doctor", "--config", &config, "--accept-restored"]);
+    let said = text(&accepted.stdout);
+    assert!(
+        accepted.status.success() && said.contains("takes the books as they are"),
+        "{said}"
+    );
+    world.guard = Guard::start(&policy);
+    assert_eq!(world.metric(SETTLED).await.to_string(), "3");
+    spend(&world, 1).await;
+}
+
 const HELD: &str = "quota_guard_budget_held{budget=\"org-pu\",partition=\"\",unit=\"pu\"}";
 const SETTLED: &str = "quota_guard_budget_settled{budget=\"org-pu\",partition=\"\",unit=\"pu\"}";
 

@@ -87,6 +87,11 @@ impl Findings {
         verdicts.max().unwrap_or(Verdict::Unchecked)
     }
 
+    /// Whether something was found wrong, or could not be looked at.
+    pub(super) fn are_bad(&self) -> bool {
+        !matches!(self.verdict(), Verdict::Well | Verdict::Note)
+    }
+
     pub(super) fn exit_code(&self) -> ExitCode {
         match self.verdict() {
             Verdict::Well | Verdict::Note => ExitCode::SUCCESS,

@@ -15,6 +15,7 @@ use clap::Args;
 
 use self::finding::Findings;
 use crate::clock::{Clock, SystemClock};
+use crate::policy::Policy;
 use crate::store;
 
 #[derive(Args, Debug)]
@@ -25,6 +26,10 @@ pub(super) struct Doctor {
     /// Print JSON, for scripts.
     #[arg(long)]
     json: bool,
+    /// Take books that were put back from a backup as they are, if nothing is wrong with them. The guard
+    /// must be stopped.
+    #[arg(long)]
+    accept_restored: bool,
 }
 
 impl Doctor {
@@ -42,6 +47,9 @@ impl Doctor {
                     Ok(store) => books::examine(store, &policy, &SystemClock, &mut findings).await,
                     Err(cause) => books::not_opened(&cause, &mut findings),
                 }
+                if self.accept_restored {
+                    accept(&policy, &mut findings);
+                }
                 upstreams::examine(&policy, SystemClock.now(), &mut findings).await;
             }
             Err(cause) => findings.unchecked("policy", format!("{cause:#}")),
@@ -52,5 +60,22 @@ impl Doctor {
             print!("{}", findings.text());
         }
         findings.exit_code()
+    }
+}
+
+/// What was spent after the backup is in no book any more, so nobody but a person can say that this is meant.
+fn accept(policy: &Policy, findings: &mut Findings) {
+    if findings.are_bad() {
+        let left = "the books are not taken as they are while something is wrong with them";
+        return findings.wrong("restored", left, Vec::new());
+    }
+    match store::take_as_they_are(policy.store()) {
+        Ok(()) => findings.note(
+            "restored",
+            "this guard takes the books as they are from its next start on. What was spent since the backup is \
+             not in them: compare with Planet's own figures, and lower the limits by it until the windows end",
+            Vec::new(),
+        ),
+        Err(cause) => findings.unchecked("restored", format!("{:#}", anyhow::Error::from(cause))),
     }
 }

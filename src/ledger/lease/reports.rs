@@ -40,8 +40,10 @@ impl LeaseBook {
         any
     }
 
-    /// The same of all accounts, before this life ends.
+    /// The same of all accounts, before this life ends. One more report is due, whatever there is to say:
+    /// books that have not seen it were put back to an earlier moment.
     pub fn give_back_all(&mut self) {
+        self.heard_at = UtcTime::UNIX_EPOCH;
         for lease in self.leases.iter_mut().flatten() {
             lease.recalled = true;
         }

@@ -34,6 +34,7 @@ pub(super) fn keep(books: &Arc<LeasedBooks>) {
             books.compare_limits().await;
         },
     ));
+    tokio::spawn(note_what_was_reported(Arc::downgrade(books)));
     tokio::spawn(mark(Arc::downgrade(books)));
 }
 
@@ -50,6 +51,23 @@ async fn every(
             return;
         };
         task(&books).await;
+    }
+}
+
+/// Keeps the journal's word of what the books have taken fresh, also while no marks are due.
+async fn note_what_was_reported(books: Weak<LeasedBooks>) {
+    loop {
+        tokio::time::sleep(LOOK_FOR_SILENT_EVERY).await;
+        let Some(books) = books.upgrade() else {
+            return;
+        };
+        let note = move || {
+            let epoch = books.state().book.epoch();
+            books.write_marks(epoch, &Marks::new())
+        };
+        if let Ok(Err(cause)) = tokio::task::spawn_blocking(note).await {
+            debug!(%cause, "the journal could not be brought up to date");
+        }
     }
 }
 
@@ -92,7 +110,7 @@ impl LeasedBooks {
         }
     }
 
-    fn write_marks(&self, epoch: Epoch, marks: &Marks) -> Result<(), LedgerError> {
+    pub(super) fn write_marks(&self, epoch: Epoch, marks: &Marks) -> Result<(), LedgerError> {
         let reported = self.state().book.reported();
         let all = || self.state().book.marks();
         let mut journal = self

@@ -22,7 +22,7 @@ use tracing::warn;
 use crate::clock::Clock;
 use crate::ledger::{
     AccountKey, Balance, Begun, Breach, Cap, Entry, Event, Evidence, Fingerprint, LeaseBook,
-    Leased, Ledger, LedgerError, NewReservation, NewTopUp, Orphans, Outcome, Proof, Record,
+    Leased, Ledger, LedgerError, Marks, NewReservation, NewTopUp, Orphans, Outcome, Proof, Record,
     ReplicaId, Report, RequestId, Reserved, Standing, TopUp,
 };
 use crate::policy::Account;
@@ -107,7 +107,9 @@ impl LeasedBooks {
         }
         self.tell_the_books().await?;
         self.tell_what_is_late().await?;
-        self.books.leave(now).await
+        self.books.leave(now).await?;
+        let epoch = self.state().book.epoch();
+        self.write_marks(epoch, &Marks::new())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
