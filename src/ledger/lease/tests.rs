@@ -179,6 +179,17 @@ fn no_more_is_admitted_than_the_journal_allows() {
 }
 
 #[test]
+fn a_mark_that_the_disk_did_not_take_counts_no_more() {
+    let mut book = leasing(20);
+    assert!(is_admitted(&mut book, &of_org(1, 1), at(100)));
+    let refused = book.marks_due();
+    assert!(!refused.is_empty());
+    book.not_marked();
+    book.marked(&refused);
+    assert!(!is_admitted(&mut book, &of_org(2, 1), at(100)));
+}
+
+#[test]
 fn what_is_large_or_certain_reserves_for_itself() {
     let mut book = leasing(20);
     assert!(!is_admitted(&mut book, &of_org(1, 6), at(100)));
