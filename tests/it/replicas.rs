@@ -78,6 +78,8 @@ async fn guards_that_are_replaced_one_by_one_turn_nobody_away() {
     for number in [0, 1] {
         // as a balancer does that sends nobody to a guard that is about to stop
         fleet.doors.close(number);
+        // whoever was on the way there has arrived
+        crowd.more(|tally| &tally.served, 40).await;
         fleet.stop(number);
         fleet.start_guard(number);
         crowd.more(|tally| &tally.served, 50).await;
