@@ -163,6 +163,7 @@ impl LeasedBooks {
 
     /// Begins another life after the one that was fenced, unless somebody else has by now.
     pub(super) async fn begin_anew(&self, fenced: Epoch) -> Result<(), LedgerError> {
+        let _one_at_a_time = self.beginning.lock().await;
         let (now, proof) = {
             let state = self.state();
             if state.book.epoch() != fenced {

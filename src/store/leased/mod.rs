@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use crate::clock::Clock;
 use crate::ledger::{
@@ -41,6 +41,8 @@ pub struct LeasedBooks {
     journal: Mutex<Journal>,
     /// One report at a time.
     reporting: tokio::sync::Mutex<()>,
+    /// One life begins at a time.
+    beginning: tokio::sync::Mutex<()>,
     /// A lease runs short of what the journal allows.
     running_short: Notify,
     /// The limits that policies of guards on these books were found to differ in.
@@ -79,6 +81,7 @@ impl LeasedBooks {
             state: Mutex::new(state),
             journal: Mutex::new(journal),
             reporting: tokio::sync::Mutex::new(()),
+            beginning: tokio::sync::Mutex::new(()),
             running_short: Notify::new(),
             differing: Mutex::default(),
         });
@@ -109,7 +112,10 @@ impl LeasedBooks {
         self.tell_what_is_late().await?;
         self.books.leave(now).await?;
         let epoch = self.state().book.epoch();
-        self.write_marks(epoch, &Marks::new())
+        if let Err(cause) = self.write_marks(epoch, &Marks::new()) {
+            debug!(%cause, "the journal does not know of the last report");
+        }
+        Ok(())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
