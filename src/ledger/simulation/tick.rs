@@ -45,6 +45,7 @@ impl World {
         let answered = self.call(who, Call::Report(due))?;
         match (answered, &mut self.replicas[who].process) {
             (Ok(Answer::Leased(leased)), Some(process)) => {
+                self.auditor.answered(process.book.epoch());
                 if let Some((_, answer)) = &mut process.report {
                     *answer = Some(leased);
                 }

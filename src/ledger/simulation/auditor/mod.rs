@@ -83,9 +83,11 @@ pub(super) struct Auditor {
     /// The limit that a life's lease was last granted under, of its own policy.
     granted_under: BTreeMap<(Epoch, AccountKey), Option<Amount>>,
     drawn: BTreeMap<i64, Amount>,
-    /// Leases of accounts that were used beyond their limit when a report was answered, and those whose
-    /// replica has heard that.
-    told: BTreeMap<(Epoch, AccountKey), bool>,
+    /// Of each account in the report that was taken last, whether it is used beyond its limit.
+    told: Vec<(AccountKey, bool)>,
+    /// The same of an answer that has come back to a life, which reads it later.
+    answered: BTreeMap<Epoch, Vec<(AccountKey, bool)>>,
+    /// What each life has read of its leases' accounts.
     heard: BTreeMap<(Epoch, AccountKey), bool>,
 }
 
@@ -103,7 +105,8 @@ impl Auditor {
             highest: BTreeMap::new(),
             granted_under: BTreeMap::new(),
             drawn: BTreeMap::new(),
-            told: BTreeMap::new(),
+            told: Vec::new(),
+            answered: BTreeMap::new(),
             heard: BTreeMap::new(),
         }
     }
@@ -148,10 +151,15 @@ impl Auditor {
         self.spending_is_covered()
     }
 
-    /// A replica has heard the answer to its last report.
+    /// The answer to the report that was taken last is on its way to the replica.
+    pub(super) fn answered(&mut self, life: Epoch) {
+        self.answered.insert(life, std::mem::take(&mut self.told));
+    }
+
+    /// A replica has read the answer to its last report.
     pub(super) fn heard(&mut self, life: Epoch) {
-        let own = self.told.iter().filter(|((of, _), _)| *of == life);
-        let own = own.map(|(place, over)| (place.clone(), *over));
+        let told = self.answered.remove(&life).unwrap_or_default();
+        let own = told.into_iter().map(|(key, over)| ((life, key), over));
         self.heard.extend(own);
     }
 
@@ -205,11 +213,11 @@ impl Auditor {
 
     fn learn_report(&mut self, step: Step<'_>, report: &crate::ledger::Report) {
         let epoch = step.epoch.expect("a life reports");
-        for want in &report.wants {
-            let place = (epoch, AccountKey::from(&want.account));
+        let told = report.wants.iter().map(|want| {
             let over = self.is_beyond(step, &want.account);
-            self.told.insert(place, over);
-        }
+            (AccountKey::from(&want.account), over)
+        });
+        self.told = told.collect();
         let life = self.lives.get_mut(&epoch).expect("it has begun");
         if report.number <= life.reported {
             return;
