@@ -8,7 +8,7 @@ use std::time::Duration;
 use tracing::{debug, error, warn};
 
 use super::{LeasedBooks, not_written};
-use crate::ledger::{Cap, Epoch, LedgerError, Marks, Proof, ReplicaId};
+use crate::ledger::{Cap, Epoch, LedgerError, Marks, ReplicaId};
 use crate::units::{Amount, Unit, UtcTime};
 
 /// How often the books hear what was spent. What was not reported is in doubt after a crash.
@@ -165,16 +165,11 @@ impl LeasedBooks {
     pub(super) async fn begin_anew(&self, fenced: Epoch) -> Result<(), LedgerError> {
         let _one_at_a_time = self.beginning.lock().await;
         let (now, proof) = {
-            let state = self.state();
+            let mut state = self.state();
             if state.book.epoch() != fenced {
                 return Ok(());
             }
-            let proof = Proof {
-                epoch: fenced,
-                reported: state.book.reported(),
-                marks: None,
-            };
-            (self.clock.now(), proof)
+            (self.clock.now(), state.book.proof())
         };
         warn!(epoch = %fenced, "this guard's life in the books is over; it begins another");
         let begun = match self.books.begin(Some(&proof), now).await {
