@@ -20,7 +20,7 @@ use crate::guard::{
 };
 use crate::identity::{Seal, SecretError, Tokens};
 use crate::ledger::{Cap, Ledger, RequestId};
-use crate::policy::{Budget, Policy, Server, Tls};
+use crate::policy::{Policy, Server, Tls};
 use crate::store::{self, LeasedBooks, OpenError};
 use crate::telemetry::Metrics;
 use crate::upstream::{Body, Exchanges, LinkError, Pool, PoolError, Trust};
@@ -169,7 +169,7 @@ async fn open_books(
     clock: &Arc<dyn Clock>,
 ) -> Result<Arc<LeasedBooks>, OpenError> {
     let books = store::open(policy.store(), clock).await?;
-    let caps: Vec<Cap> = policy.budgets().iter().map(cap).collect();
+    let caps: Vec<Cap> = policy.budgets().iter().map(Cap::from).collect();
     books.publish(&caps, clock.now()).await?;
     Ok(books)
 }
@@ -229,15 +229,6 @@ fn serve_admin(
         Exchanges::default(),
         told_to_stop(stopped),
     ))
-}
-
-/// A budget's limit, for the other guards to see.
-fn cap(budget: &Budget) -> Cap {
-    Cap {
-        budget: Arc::clone(budget.name()),
-        unit: budget.unit(),
-        limit: budget.limit().filter(|_| budget.is_enforced()),
-    }
 }
 
 async fn told_to_stop(mut stopped: watch::Receiver<bool>) {

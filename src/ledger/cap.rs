@@ -1,7 +1,20 @@
-//! What an edit of the policy changes in the limits, in sentences for the record.
+//! Limits as a policy sets them, and what an edit of it changes, in sentences for the record.
+
+use std::sync::Arc;
 
 use super::Cap;
+use crate::policy::Budget;
 use crate::units::Amount;
+
+impl From<&Budget> for Cap {
+    fn from(budget: &Budget) -> Self {
+        Self {
+            budget: Arc::clone(budget.name()),
+            unit: budget.unit(),
+            limit: budget.limit().filter(|_| budget.is_enforced()),
+        }
+    }
+}
 
 /// What is different in `after`; nothing where it is the same.
 pub fn changes(before: &[Cap], after: &[Cap]) -> Vec<String> {

@@ -32,7 +32,7 @@ pub use replica::{Begun, Epoch, Proof, ReplicaId};
 pub use report::{Leased, Report, Spent, Want, is_quiet, portion};
 pub use request_id::{InvalidRequestId, RequestId};
 pub use reservation::{Admission, Reservation};
-pub use top_up::{Draws, NewTopUp, TopUp, left, redraw};
+pub use top_up::{Draws, NewTopUp, TopUp, drawn, left, redraw};
 
 use async_trait::async_trait;
 

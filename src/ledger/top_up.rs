@@ -124,13 +124,17 @@ pub fn left<'a>(top_ups: impl Iterator<Item = &'a TopUp>, now: UtcTime) -> Amoun
     })
 }
 
+/// What a window draws of all top-ups together.
+pub fn drawn(draws: &Draws) -> Amount {
+    let add = |sum: Amount, draw: &Amount| sum.saturating_add(*draw);
+    draws.values().fold(Amount::ZERO, add)
+}
+
 /// Lets a window draw `wanted` in all, or as much of it as there is. What it no longer needs goes back to
 /// the top-ups that end last.
 pub fn redraw(top_ups: &mut [&mut TopUp], draws: &mut Draws, wanted: Amount, now: UtcTime) {
     top_ups.sort_by_key(|top_up| top_up.turn());
-    let so_far = draws
-        .values()
-        .fold(Amount::ZERO, |sum, draw| sum.saturating_add(*draw));
+    let so_far = drawn(draws);
     let mut lacking = wanted.minus(so_far);
     for top_up in &mut *top_ups {
         let step = top_up.left(now).min(lacking);

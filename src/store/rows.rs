@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::tables::{Life, Recall, Row, Slice};
 use crate::ledger::{
     Balance, Cap, Charge, ChargeSource, Draws, Entry, EntryKind, Epoch, Event, Evidence,
-    Fingerprint, LedgerError, Record, ReplicaId, RequestId, State, TopUp,
+    Fingerprint, LedgerError, Record, ReplicaId, RequestId, State, TopUp, drawn,
 };
 use crate::policy::{Account, Claim};
 use crate::units::{Amount, Amounts, Span, Unit, UtcTime};
@@ -113,7 +113,7 @@ pub(super) fn balance(row: &impl Cells) -> Result<Balance, LedgerError> {
         unknown: amount(row.number("unknown")?)?,
         held: amount(row.number("held")?)?,
         leased: amount(row.number("leased")?)?,
-        drawn: sum(&draws(row.text("draws")?)?),
+        drawn: drawn(&draws(row.text("draws")?)?),
     })
 }
 
@@ -363,11 +363,6 @@ fn draws(text: &str) -> Result<Draws, LedgerError> {
         serde_json::from_str(text).map_err(|_| corrupt("a list of draws", text))?;
     let read = |(id, micros)| Ok((id, amount(micros)?));
     written.into_iter().map(read).collect()
-}
-
-fn sum(draws: &Draws) -> Amount {
-    let add = |sum: Amount, draw: &Amount| sum.saturating_add(*draw);
-    draws.values().fold(Amount::ZERO, add)
 }
 
 fn replica(text: &str) -> Result<ReplicaId, LedgerError> {

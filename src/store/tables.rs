@@ -157,11 +157,6 @@ impl Row {
         self.leases.get(&epoch).copied().unwrap_or_default()
     }
 
-    pub(super) fn drawn(&self) -> Amount {
-        let add = |sum: Amount, draw: &Amount| sum.saturating_add(*draw);
-        self.draws.values().fold(Amount::ZERO, add)
-    }
-
     /// What others lease of it and have not yet been asked for in vain.
     pub(super) fn leased_elsewhere(&self, me: Option<Epoch>) -> Amount {
         let others = self

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::finding::Findings;
 use super::journal::{Replay, named};
 use crate::clock::Clock;
-use crate::ledger::{AccountKey, Epoch, LedgerError, Record, RequestId, State};
-use crate::policy::{Budget, Policy};
+use crate::ledger::{AccountKey, Cap, Epoch, LedgerError, Record, RequestId, State};
+use crate::policy::Policy;
 use crate::store::{InspectError, Inspection, LifeSeen, OpenError, OpenRequest, Shelf};
 use crate::units::{Amount, Amounts, UtcTime};
 
@@ -238,7 +238,7 @@ impl Look<'_> {
                 continue;
             }
             guards += 1;
-            let own: Vec<_> = self.policy.budgets().iter().map(cap).collect();
+            let own: Vec<_> = self.policy.budgets().iter().map(Cap::from).collect();
             faults.extend(
                 crate::ledger::changes(&own, &caps)
                     .into_iter()
@@ -439,14 +439,6 @@ impl Guards<'_> {
 fn is_heard(life: &LifeSeen, now: UtcTime) -> bool {
     let silence = now.duration_since(life.seen_at);
     !life.over && (silence.is_negative() || silence.unsigned_abs() < SILENT)
-}
-
-fn cap(budget: &Budget) -> crate::ledger::Cap {
-    crate::ledger::Cap {
-        budget: std::sync::Arc::clone(budget.name()),
-        unit: budget.unit(),
-        limit: budget.limit().filter(|_| budget.is_enforced()),
-    }
 }
 
 /// An error with its causes, on one line.

@@ -7,7 +7,7 @@ use super::lives::{Life, Slice};
 use crate::ledger::{
     AccountKey, Balance, Breach, Cap, Draws, Entry, EntryKind, Epoch, Event, Evidence, LedgerError,
     NewReservation, NewTopUp, Outcome, Record, ReplicaId, RequestId, Reserved, Standing, State,
-    TopUp, changes, left, redraw,
+    TopUp, changes, drawn, left, redraw,
 };
 use crate::policy::{Account, Claim};
 use crate::units::{Amount, UtcTime};
@@ -365,11 +365,6 @@ fn add(balance: &mut Balance, claim: &Claim, state: &State) -> Option<()> {
         (_, None) => balance.unknown = balance.unknown.checked_add(claim.amount)?,
     }
     Some(())
-}
-
-fn drawn(draws: &Draws) -> Amount {
-    let add = |sum: Amount, draw: &Amount| sum.saturating_add(*draw);
-    draws.values().fold(Amount::ZERO, add)
 }
 
 fn used(balance: &Balance) -> Result<Amount, LedgerError> {

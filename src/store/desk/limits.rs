@@ -3,7 +3,7 @@
 use super::{Desk, Line};
 use crate::ledger::{
     AccountKey, Balance, Breach, Cap, EntryKind, LedgerError, NewTopUp, Standing, TopUp, changes,
-    left, redraw,
+    drawn, left, redraw,
 };
 use crate::policy::Claim;
 use crate::units::{Amount, UtcTime};
@@ -144,7 +144,7 @@ impl Desk {
         let wanted = row.balance.used().unwrap_or(Amount::MAX).minus(limit);
         let before = row.balance.drawn;
         redraw(&mut own, &mut row.draws, wanted, now);
-        let after = row.drawn();
+        let after = drawn(&row.draws);
         if before != after {
             self.changed
                 .top_ups
