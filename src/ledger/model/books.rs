@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::lives::{Life, Slice};
 use crate::ledger::{
-    AccountKey, Balance, Breach, Cap, Draws, Entry, EntryKind, Epoch, Event, Evidence, LedgerError,
-    NewReservation, NewTopUp, Outcome, Record, ReplicaId, RequestId, Reserved, Standing, State,
-    TopUp, changes, drawn, left, redraw,
+    AccountKey, Balance, Breach, Cap, Draws, Entry, EntryKind, Epoch, Event, Evidence, Followed,
+    LedgerError, NewReservation, NewTopUp, Outcome, Record, ReplicaId, RequestId, Reserved,
+    Standing, State, TopUp, changes, drawn, left, redraw,
 };
 use crate::policy::{Account, Claim};
 use crate::units::{Amount, UtcTime};
@@ -22,6 +22,7 @@ pub(super) struct Books {
     pub(super) slices: BTreeMap<(Epoch, AccountKey), Slice>,
     /// When an account's leases were last recalled.
     pub(super) recalls: BTreeMap<AccountKey, UtcTime>,
+    pub(super) followed: BTreeMap<RequestId, Followed>,
     pub(super) top_ups: Vec<TopUp>,
     draws: BTreeMap<AccountKey, Draws>,
     caps: BTreeMap<ReplicaId, Vec<Cap>>,

@@ -3,6 +3,7 @@
 //!
 //! Each step is decided whole, or it changes nothing on the desk.
 
+mod follows;
 mod leases;
 mod limits;
 mod lives;
@@ -14,7 +15,8 @@ use std::sync::Arc;
 use super::rows::StoredClaim;
 use super::tables::{Context, Loaded, Row, Wanted};
 use crate::ledger::{
-    AccountKey, Cap, EntryKind, Epoch, Event, LedgerError, Record, ReplicaId, RequestId, State,
+    AccountKey, Cap, EntryKind, Epoch, Event, Followed, LedgerError, Record, ReplicaId, RequestId,
+    State,
 };
 use crate::policy::Claim;
 use crate::units::{Amount, UtcTime};
@@ -36,6 +38,8 @@ pub(super) struct Desk {
     holders: BTreeMap<RequestId, Epoch>,
     /// Reservations of the current batch that the tables hold and nobody can read, and why.
     broken: HashMap<RequestId, String>,
+    /// What the current batch is about of what is followed.
+    followed: BTreeMap<RequestId, Followed>,
     changed: Changed,
 }
 
@@ -47,6 +51,7 @@ struct Changed {
     records: BTreeMap<RequestId, bool>,
     lives: BTreeSet<Epoch>,
     top_ups: BTreeSet<i64>,
+    followed: BTreeSet<RequestId>,
     caps: Option<Vec<Cap>>,
     entries: Vec<NewEntry>,
     events: Vec<Event>,
@@ -59,6 +64,7 @@ pub(super) struct Changes<'a> {
     pub(super) records: Vec<ChangedRecord<'a>>,
     pub(super) lives: Vec<(Epoch, &'a super::tables::Life)>,
     pub(super) top_ups: Vec<&'a crate::ledger::TopUp>,
+    pub(super) followed: Vec<&'a Followed>,
     /// All limits of this replica's policy, where they have changed.
     pub(super) caps: Option<(ReplicaId, &'a [Cap])>,
     pub(super) entries: &'a [NewEntry],
@@ -104,6 +110,7 @@ impl Changes<'_> {
             && self.records.is_empty()
             && self.lives.is_empty()
             && self.top_ups.is_empty()
+            && self.followed.is_empty()
             && self.caps.is_none()
             && self.entries.is_empty()
             && self.events.is_empty()
@@ -140,6 +147,7 @@ impl Desk {
             records: HashMap::new(),
             holders: BTreeMap::new(),
             broken: HashMap::new(),
+            followed: BTreeMap::new(),
             changed: Changed::default(),
         }
     }
@@ -183,6 +191,7 @@ impl Desk {
             records,
             broken,
             held,
+            followed,
             context,
         } = loaded;
         for row in rows {
@@ -195,6 +204,9 @@ impl Desk {
         let said = |(request, why): (RequestId, LedgerError)| (request, why.to_string());
         self.broken.extend(broken.into_iter().map(said));
         self.holders = held;
+        for one in followed {
+            self.followed.entry(one.request).or_insert(one);
+        }
         if context.is_some() {
             self.context = context;
         }
@@ -221,11 +233,13 @@ impl Desk {
         let context = self.context()?;
         let life = |epoch: &Epoch| Some((*epoch, context.lives.get(epoch)?));
         let top_up = |id| context.top_ups.get(id);
+        let followed = |request| self.followed.get(request);
         Ok(Changes {
             rows: rows.collect::<Result<_, _>>()?,
             records: records.collect::<Result<_, _>>()?,
             lives: self.changed.lives.iter().filter_map(life).collect(),
             top_ups: self.changed.top_ups.iter().filter_map(top_up).collect(),
+            followed: self.changed.followed.iter().filter_map(followed).collect(),
             caps: self
                 .changed
                 .caps
@@ -252,6 +266,7 @@ impl Desk {
         self.committed_me = self.me;
         self.broken.clear();
         self.holders.clear();
+        self.followed.clear();
         self.records
             .retain(|_, record| sole_writer && record.state == State::Held);
     }
