@@ -69,6 +69,15 @@ pub struct BudgetReading {
     pub remaining: Option<Amount>,
 }
 
+/// A charge that was corrected.
+#[derive(Clone, Debug, Default)]
+pub struct Correction {
+    pub predicted: Amounts,
+    /// What the books had counted as charged; nothing of what was in doubt.
+    pub before: Amounts,
+    pub after: Amounts,
+}
+
 /// Every metric of the guard, by the names of the contract.
 pub struct Metrics {
     registry: Registry,
@@ -207,7 +216,29 @@ impl Metrics {
         }
         let is_actual = charge.source != ChargeSource::Predicted;
         let actual = charge.amounts.get(Unit::Pu).filter(|_| is_actual);
-        let ratio = actual.zip(predicted.get(Unit::Pu));
+        self.observe_ratio(api, actual, predicted.get(Unit::Pu));
+    }
+
+    /// Counts what a charge turned out to be more than the books had: a counter only goes up, and what was given
+    /// back is seen in the budgets. In any case it says how good the prediction was.
+    pub fn count_corrected(&self, api: Api, team: &str, correction: &Correction) {
+        let Correction {
+            predicted,
+            before,
+            after,
+        } = correction;
+        for (unit, amount) in after.iter() {
+            let more = amount.minus(before.get(unit).unwrap_or_default());
+            let source = ChargeSource::Reconciled.name();
+            self.charged
+                .with_label_values(&[unit.name(), api.name(), team, source])
+                .inc_by(float(more));
+        }
+        self.observe_ratio(api, after.get(Unit::Pu), predicted.get(Unit::Pu));
+    }
+
+    fn observe_ratio(&self, api: Api, actual: Option<Amount>, predicted: Option<Amount>) {
+        let ratio = actual.zip(predicted);
         if let Some((actual, predicted)) = ratio.filter(|(_, predicted)| !predicted.is_zero()) {
             let ratio = float(actual) / float(predicted);
             self.prediction_ratio

@@ -27,7 +27,7 @@ pub use books::{
 };
 pub use cap::changes;
 pub use fingerprint::Fingerprint;
-pub use followed::{Followed, NewFollowed, Seen};
+pub use followed::{Followed, NewFollowed, Seen, TRUE_UP};
 pub use lease::{LEASE_LIFE, LeaseBook, Marks, Orphans};
 pub use model::Model;
 pub use replica::{Begun, Epoch, Proof, ReplicaId};

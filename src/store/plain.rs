@@ -74,6 +74,7 @@ pub(super) fn seen(seen: &Seen) -> Seen {
     Seen {
         state: text(&seen.state),
         over: seen.over,
+        note: seen.note.as_deref().map(text),
     }
 }
 

@@ -17,7 +17,7 @@ use self::books::Books;
 use super::{
     Balance, Begun, Cap, Entry, Epoch, Event, Evidence, Fingerprint, Followed, Leased, Ledger,
     LedgerError, NewFollowed, NewReservation, NewTopUp, Outcome, Proof, Record, ReplicaId, Report,
-    RequestId, Reserved, Seen, Standing, State, TopUp,
+    RequestId, Reserved, Seen, Standing, State, TRUE_UP, TopUp,
 };
 use crate::planet::Kind;
 use crate::policy::Account;
@@ -203,7 +203,10 @@ impl Ledger for Model {
     async fn seen(&self, request: RequestId, seen: &Seen, now: UtcTime) -> Result<(), LedgerError> {
         self.own_step(|books, _| {
             let one = books.followed.get_mut(&request);
-            one.ok_or(LedgerError::NotFollowed(request))?.see(seen, now);
+            let note = one.ok_or(LedgerError::NotFollowed(request))?.see(seen, now);
+            if let Some(note) = note {
+                books.note(TRUE_UP, note, now);
+            }
             Ok(())
         })
     }
