@@ -217,6 +217,15 @@ impl NewReservation {
         }
     }
 
+    /// How an adjustment ends: it was charged, as it says.
+    pub fn adjusted(&self, now: UtcTime) -> Record {
+        let charge = Charge {
+            amounts: self.predicted.clone(),
+            source: ChargeSource::Reconciled,
+        };
+        self.held(now).entering(State::Settled(charge), now)
+    }
+
     /// Each account may be claimed once; the order of claims is the caller's.
     pub fn check_claims(&self) -> Result<(), LedgerError> {
         let mut seen = HashSet::new();

@@ -11,6 +11,7 @@ mod cap;
 mod fingerprint;
 mod followed;
 mod lease;
+mod meter;
 mod model;
 mod replica;
 mod report;
@@ -29,6 +30,7 @@ pub use cap::changes;
 pub use fingerprint::Fingerprint;
 pub use followed::{Followed, NewFollowed, Seen, TRUE_UP};
 pub use lease::{LEASE_LIFE, LeaseBook, Marks, Orphans};
+pub use meter::{ACCOUNT, Meter, Reading, Spending, UNATTRIBUTED};
 pub use model::Model;
 pub use replica::{Begun, Epoch, Proof, ReplicaId};
 pub use report::{Leased, Report, Spent, Want, is_quiet, portion};
@@ -40,7 +42,7 @@ use async_trait::async_trait;
 
 use crate::planet::Kind;
 use crate::policy::Account;
-use crate::units::UtcTime;
+use crate::units::{Amount, UtcTime};
 
 /// The books, as one replica writes and reads them. Each method is one whole step, durable when it
 /// returns, and safe to repeat.
@@ -139,6 +141,16 @@ pub trait Ledger: Send + Sync {
 
     /// When something is due next; `None` while nothing is open.
     async fn next_due(&self) -> Result<Option<UtcTime>, LedgerError>;
+
+    /// Keeps what a reading of a meter comes to, with the adjustment of its day, which no limit refuses and which
+    /// is booked once. `false` where somebody else has read it meanwhile, and nothing is kept.
+    async fn keep_reading(&self, reading: &Reading, now: UtcTime) -> Result<bool, LedgerError>;
+
+    /// Every meter, in the order of their names.
+    async fn meters(&self) -> Result<Vec<Meter>, LedgerError>;
+
+    /// What the books have of the requests that a meter counts too.
+    async fn spending(&self, of: &Spending) -> Result<Amount, LedgerError>;
 
     /// Allows more than a budget's limit, once.
     async fn top_up(&self, new: &NewTopUp, now: UtcTime) -> Result<TopUp, LedgerError>;

@@ -5,6 +5,7 @@
 
 mod answers;
 mod jobs;
+mod usage;
 
 use serde::Deserialize;
 
@@ -17,6 +18,7 @@ pub use answers::{
     Costs, Listed, Product, Reserved, read_estimate, read_products, read_reservations,
 };
 pub use jobs::{Job, Started};
+pub use usage::{PLANS_PATH, Used, read_downloaded, read_reserved};
 
 /// Where Planet says what a reservation would cost.
 pub const ESTIMATE_PATH: &str = "/account/v1/quota-reservations/estimate";

@@ -7,16 +7,17 @@ mod follows;
 mod leases;
 mod limits;
 mod lives;
+mod meters;
 mod reservations;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::rows::StoredClaim;
-use super::tables::{Context, Loaded, Row, Wanted};
+use super::tables::{Context, Loaded, MeterKey, Row, Wanted};
 use crate::ledger::{
-    AccountKey, Cap, EntryKind, Epoch, Event, Followed, LedgerError, Record, ReplicaId, RequestId,
-    State,
+    AccountKey, Cap, EntryKind, Epoch, Event, Followed, LedgerError, Meter, Record, ReplicaId,
+    RequestId, State,
 };
 use crate::policy::Claim;
 use crate::units::{Amount, UtcTime};
@@ -40,6 +41,7 @@ pub(super) struct Desk {
     broken: HashMap<RequestId, String>,
     /// What the current batch is about of what is followed.
     followed: BTreeMap<RequestId, Followed>,
+    meters: BTreeMap<MeterKey, Meter>,
     changed: Changed,
 }
 
@@ -52,6 +54,8 @@ struct Changed {
     lives: BTreeSet<Epoch>,
     top_ups: BTreeSet<i64>,
     followed: BTreeSet<RequestId>,
+    /// And whether the tables have not met it before.
+    meters: BTreeMap<MeterKey, bool>,
     caps: Option<Vec<Cap>>,
     entries: Vec<NewEntry>,
     events: Vec<Event>,
@@ -65,11 +69,19 @@ pub(super) struct Changes<'a> {
     pub(super) lives: Vec<(Epoch, &'a super::tables::Life)>,
     pub(super) top_ups: Vec<&'a crate::ledger::TopUp>,
     pub(super) followed: Vec<&'a Followed>,
+    pub(super) meters: Vec<ChangedMeter<'a>>,
     /// All limits of this replica's policy, where they have changed.
     pub(super) caps: Option<(ReplicaId, &'a [Cap])>,
     pub(super) entries: &'a [NewEntry],
     /// Not numbered yet.
     pub(super) events: &'a [Event],
+}
+
+#[derive(Debug)]
+pub(super) struct ChangedMeter<'a> {
+    pub(super) meter: &'a Meter,
+    /// Whether the tables have not met it before.
+    pub(super) fresh: bool,
 }
 
 #[derive(Debug)]
@@ -111,6 +123,7 @@ impl Changes<'_> {
             && self.lives.is_empty()
             && self.top_ups.is_empty()
             && self.followed.is_empty()
+            && self.meters.is_empty()
             && self.caps.is_none()
             && self.entries.is_empty()
             && self.events.is_empty()
@@ -148,6 +161,7 @@ impl Desk {
             holders: BTreeMap::new(),
             broken: HashMap::new(),
             followed: BTreeMap::new(),
+            meters: BTreeMap::new(),
             changed: Changed::default(),
         }
     }
@@ -192,6 +206,7 @@ impl Desk {
             broken,
             held,
             followed,
+            meters,
             context,
         } = loaded;
         for row in rows {
@@ -206,6 +221,9 @@ impl Desk {
         self.holders = held;
         for one in followed {
             self.followed.entry(one.request).or_insert(one);
+        }
+        for meter in meters {
+            self.meters.entry(meter.key()).or_insert(meter);
         }
         if context.is_some() {
             self.context = context;
@@ -234,12 +252,17 @@ impl Desk {
         let life = |epoch: &Epoch| Some((*epoch, context.lives.get(epoch)?));
         let top_up = |id| context.top_ups.get(id);
         let followed = |request| self.followed.get(request);
+        let meter = |(key, fresh): (&MeterKey, &bool)| {
+            let (meter, fresh) = (self.meters.get(key)?, *fresh);
+            Some(ChangedMeter { meter, fresh })
+        };
         Ok(Changes {
             rows: rows.collect::<Result<_, _>>()?,
             records: records.collect::<Result<_, _>>()?,
             lives: self.changed.lives.iter().filter_map(life).collect(),
             top_ups: self.changed.top_ups.iter().filter_map(top_up).collect(),
             followed: self.changed.followed.iter().filter_map(followed).collect(),
+            meters: self.changed.meters.iter().filter_map(meter).collect(),
             caps: self
                 .changed
                 .caps
@@ -267,6 +290,7 @@ impl Desk {
         self.broken.clear();
         self.holders.clear();
         self.followed.clear();
+        self.meters.clear();
         self.records
             .retain(|_, record| sole_writer && record.state == State::Held);
     }

@@ -22,12 +22,13 @@ use tracing::{debug, warn};
 use crate::clock::Clock;
 use crate::ledger::{
     AccountKey, Balance, Begun, Breach, Cap, Entry, Event, Evidence, Fingerprint, Followed,
-    LeaseBook, Leased, Ledger, LedgerError, Marks, NewFollowed, NewReservation, NewTopUp, Orphans,
-    Outcome, Proof, Record, ReplicaId, Report, RequestId, Reserved, Seen, Standing, TopUp,
+    LeaseBook, Leased, Ledger, LedgerError, Marks, Meter, NewFollowed, NewReservation, NewTopUp,
+    Orphans, Outcome, Proof, Reading, Record, ReplicaId, Report, RequestId, Reserved, Seen,
+    Spending, Standing, TopUp,
 };
 use crate::planet::Kind;
 use crate::policy::Account;
-use crate::units::{Unit, UtcTime};
+use crate::units::{Amount, Unit, UtcTime};
 
 /// How often a request asks again whose budget is only short because others lease of it.
 const GATHERINGS: usize = 6;
@@ -333,6 +334,19 @@ impl Ledger for LeasedBooks {
 
     async fn next_due(&self) -> Result<Option<UtcTime>, LedgerError> {
         self.books.next_due().await
+    }
+
+    async fn keep_reading(&self, reading: &Reading, now: UtcTime) -> Result<bool, LedgerError> {
+        self.alive(|| self.books.keep_reading(reading, now)).await
+    }
+
+    async fn meters(&self) -> Result<Vec<Meter>, LedgerError> {
+        self.books.meters().await
+    }
+
+    async fn spending(&self, of: &Spending) -> Result<Amount, LedgerError> {
+        self.up_to_date().await;
+        self.books.spending(of).await
     }
 
     async fn top_up(&self, new: &NewTopUp, now: UtcTime) -> Result<TopUp, LedgerError> {

@@ -8,7 +8,6 @@ use super::*;
 use crate::clock::ManualClock;
 use crate::ledger::{LEASE_LIFE, Model};
 use crate::store::contract::words::*;
-use crate::units::Amount;
 
 /// The promises that a caller sees. Those that count the lines of the journal are for the books alone; so is
 /// the promise that an id is spent, for a lease does not know the ids that reserved in the books before it.
@@ -268,6 +267,9 @@ unless_away! {
     fn seen(request: RequestId, seen: &Seen, now: UtcTime) -> ();
     fn followed(upstream: &str, kind: Kind, name: &str) -> Vec<Followed>;
     fn next_due() -> Option<UtcTime>;
+    fn keep_reading(reading: &Reading, now: UtcTime) -> bool;
+    fn meters() -> Vec<Meter>;
+    fn spending(of: &Spending) -> Amount;
     fn top_up(new: &NewTopUp, now: UtcTime) -> TopUp;
     fn top_ups() -> Vec<TopUp>;
     fn publish(caps: &[Cap], now: UtcTime) -> ();

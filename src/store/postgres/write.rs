@@ -3,7 +3,7 @@
 
 use sqlx::PgConnection;
 
-use super::follows;
+use super::{follows, meters};
 
 use crate::ledger::{Cap, Epoch, Event, LOST_LEASE, TopUp};
 use crate::store::desk::{ChangedRecord, Changes, NewEntry};
@@ -38,6 +38,9 @@ pub(super) async fn write(
     }
     if !changes.followed.is_empty() {
         follows::put(connection, &changes.followed).await?;
+    }
+    if !changes.meters.is_empty() {
+        meters::put(connection, &changes.meters).await?;
     }
     if let Some((replica, caps)) = changes.caps {
         put_caps(connection, &replica.to_string(), caps).await?;
