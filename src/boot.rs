@@ -70,8 +70,8 @@ pub struct Running {
     stopping: watch::Sender<bool>,
     serving: [JoinHandle<CutOff>; 2],
     books: Arc<LeasedBooks>,
-    following: JoinHandle<()>,
-    rolling_up: Option<JoinHandle<()>>,
+    /// What works beside the requests.
+    beside: Vec<JoinHandle<()>>,
 }
 
 impl Running {
@@ -81,9 +81,8 @@ impl Running {
         let [guard, admin] = self.serving;
         _ = admin.await;
         let cut_off = guard.await.unwrap_or_default();
-        self.following.abort(); // the next guard asks again
-        if let Some(rolling_up) = self.rolling_up {
-            rolling_up.abort(); // what it has not committed is as it was
+        for task in self.beside {
+            task.abort(); // what it has not written down the next guard does again
         }
         if let Err(cause) = self.books.shut_down().await {
             error!(
@@ -153,7 +152,11 @@ pub async fn start(policy: Policy, clock: Arc<dyn Clock>) -> Result<Running, Boo
     });
     let (stopping, stopped) = watch::channel(false);
     let listener = listener(tcp, server.tls.as_ref())?;
-    let following = reconcile::follow(Arc::clone(&guard), to_look_at);
+    let beside = [
+        Some(reconcile::follow(Arc::clone(&guard), to_look_at)),
+        reconcile::compare_daily(Arc::clone(&guard)),
+        store::roll_up_daily(policy.store().clone(), Arc::clone(&clock)),
+    ];
     let serving = [
         serve_guard(guard, listener, public_url.clone(), stopped.clone()),
         serve_admin(admin, Listener::plain(admin_tcp), stopped),
@@ -165,8 +168,7 @@ pub async fn start(policy: Policy, clock: Arc<dyn Clock>) -> Result<Running, Boo
         public_url,
         stopping,
         serving,
-        following,
-        rolling_up: store::roll_up_daily(policy.store().clone(), clock),
+        beside: beside.into_iter().flatten().collect(),
         books,
     })
 }

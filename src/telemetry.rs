@@ -95,6 +95,7 @@ pub struct Metrics {
     question: HistogramVec,
     holds_open: Gauge,
     safety_margin: GaugeVec,
+    capture_ratio: GaugeVec,
     cache: CacheMetrics,
     budgets: [GaugeVec; 6],
 }
@@ -171,6 +172,11 @@ impl Metrics {
                 "safety_margin",
                 "What PU predictions are multiplied by, where that is learned.",
                 &["api", "team"],
+            )?,
+            capture_ratio: m.gauges(
+                "capture_ratio",
+                "Of what Planet says was used, the part that passed through the guard.",
+                &["upstream", "unit"],
             )?,
             cache: m.cache()?,
             budgets: m.budgets()?,
@@ -306,6 +312,18 @@ impl Metrics {
         self.safety_margin
             .with_label_values(&[api.name(), team])
             .set(float(margin.into()));
+    }
+
+    /// `ours` of `theirs`; where nothing was used, nothing escaped.
+    pub fn set_captured(&self, upstream: &str, unit: Unit, ours: Amount, theirs: Amount) {
+        let ratio = if theirs.is_zero() {
+            1.0
+        } else {
+            (float(ours) / float(theirs)).min(1.0)
+        };
+        self.capture_ratio
+            .with_label_values(&[upstream, unit.name()])
+            .set(ratio);
     }
 
     pub fn set_holds_open(&self, open: u32) {

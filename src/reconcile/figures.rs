@@ -4,15 +4,19 @@
 //! Planet has more than the books was spent elsewhere. What it has less gives nothing back: its figures may be late,
 //! and predictions may have been too high.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ledger::Meter;
-use crate::units::{Amount, UtcTime};
+use crate::units::{Amount, Unit, UtcTime};
 
 /// Of what Planet counts, so much must have passed through the guard, in percent; below it people are told.
 pub(super) const LEAST_CAPTURED: u64 = 95;
 /// A figure that stands still for longer while the books grow is stale.
 const STALE: Duration = Duration::from_hours(24);
+/// Planet brings what was downloaded up to date every night: what was spent on the day before a first reading may
+/// come after it.
+const LAG_OF_DOWNLOADS: Duration = Duration::from_hours(24);
 /// Requests that arrived longer ago are not corrected any more; they are added up once.
 const CORRECTED_FOR: Duration = Duration::from_hours(7 * 24);
 
@@ -22,6 +26,7 @@ pub(super) struct Shown {
     pub(super) meter: Meter,
     /// What was spent elsewhere and is not in the books yet.
     pub(super) external: Amount,
+    /// More escaped, and too much has.
     pub(super) low: bool,
     pub(super) stale: bool,
 }
@@ -33,6 +38,29 @@ pub(super) struct Ours {
     pub(super) settled: Amount,
     pub(super) recent: Amount,
     pub(super) until: UtcTime,
+}
+
+/// A meter that is read for the first time in its term.
+pub(super) fn begin(of: (&Arc<str>, &str, Unit), theirs: Amount, now: UtcTime) -> Meter {
+    let (upstream, product, unit) = of;
+    let lag = match unit {
+        Unit::Km2 => LAG_OF_DOWNLOADS,
+        _ => Duration::ZERO,
+    };
+    Meter {
+        upstream: Arc::clone(upstream),
+        product: product.into(),
+        unit,
+        since: now,
+        first: theirs,
+        last: theirs,
+        read_at: now,
+        moved_at: now,
+        counted: Amount::ZERO,
+        counted_until: now.saturating_sub(lag).unwrap_or(UtcTime::MIN),
+        ours: Amount::ZERO,
+        adjusted: Amount::ZERO,
+    }
 }
 
 /// Up to when requests are added up for good.
@@ -66,7 +94,7 @@ pub(super) fn compare(before: &Meter, theirs: Amount, ours: Ours, now: UtcTime) 
     let stale = all_ours > before.ours && !still.is_negative() && still.unsigned_abs() > STALE;
     Shown {
         external,
-        low: captures_too_little(&meter),
+        low: !external.is_zero() && captures_too_little(&meter),
         stale,
         meter,
     }
@@ -81,7 +109,6 @@ fn captures_too_little(meter: &Meter) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::units::Unit;
 
     fn at(days: u64) -> UtcTime {
         UtcTime::UNIX_EPOCH + Duration::from_hours(24 * (days + 100))
@@ -92,20 +119,7 @@ mod tests {
     }
 
     fn first(theirs: u64) -> Meter {
-        Meter {
-            upstream: "planet".into(),
-            product: "PS".into(),
-            unit: Unit::Quota,
-            since: at(0),
-            first: units(theirs),
-            last: units(theirs),
-            read_at: at(0),
-            moved_at: at(0),
-            counted: Amount::ZERO,
-            counted_until: at(0),
-            ours: Amount::ZERO,
-            adjusted: Amount::ZERO,
-        }
+        begin((&"planet".into(), "PS", Unit::Quota), units(theirs), at(0))
     }
 
     fn ours(recent: u64) -> Ours {
@@ -127,7 +141,10 @@ mod tests {
         let again = read(&shown.meter, 1300, 200, 2);
         assert_eq!(again.external, Amount::ZERO);
         let more = read(&again.meter, 1350, 200, 3);
-        assert_eq!((more.external, more.meter.adjusted), (units(50), units(150)));
+        assert_eq!(
+            (more.external, more.meter.adjusted),
+            (units(50), units(150))
+        );
     }
 
     #[test]
@@ -141,7 +158,10 @@ mod tests {
     #[test]
     fn a_figure_that_stands_still_while_we_spend_is_stale_and_changes_nothing() {
         let shown = read(&read(&first(1000), 1000, 300, 1).meter, 1000, 400, 2);
-        assert_eq!((shown.external, shown.low, shown.stale), (Amount::ZERO, false, true));
+        assert_eq!(
+            (shown.external, shown.low, shown.stale),
+            (Amount::ZERO, false, true)
+        );
         let idle = read(&first(1000), 1000, 0, 5);
         assert!(!idle.stale && !idle.low);
     }
@@ -150,7 +170,10 @@ mod tests {
     fn a_figure_smaller_than_ours_gives_nothing_back() {
         let adjusted = read(&first(1000), 1100, 0, 1).meter;
         let smaller = read(&adjusted, 1100, 500, 2);
-        assert_eq!((smaller.external, smaller.meter.adjusted), (Amount::ZERO, units(100)));
+        assert_eq!(
+            (smaller.external, smaller.meter.adjusted),
+            (Amount::ZERO, units(100))
+        );
     }
 
     #[test]
@@ -158,6 +181,13 @@ mod tests {
         let before = read(&first(1000), 1400, 400, 1).meter;
         let corrected = read(&before, 1400, 300, 2);
         assert_eq!(corrected.external, units(100));
+    }
+
+    #[test]
+    fn a_figure_that_lags_begins_with_what_was_spent_the_day_before() {
+        let downloads = begin((&"planet".into(), "all", Unit::Km2), units(5), at(3));
+        assert_eq!((downloads.counted_until, downloads.since), (at(2), at(3)));
+        assert_eq!(first(5).counted_until, at(0));
     }
 
     #[test]
@@ -170,7 +200,10 @@ mod tests {
             until: at(3),
         };
         let shown = compare(&first(0), units(75), ours, at(10));
-        assert_eq!((shown.meter.counted, shown.meter.ours), (units(70), units(75)));
+        assert_eq!(
+            (shown.meter.counted, shown.meter.ours),
+            (units(70), units(75))
+        );
         assert_eq!(shown.meter.counted_until, at(3));
         assert_eq!(shown.external, Amount::ZERO);
     }

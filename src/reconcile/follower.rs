@@ -26,7 +26,7 @@ const LONGEST: Duration = Duration::from_hours(60 * 24);
 const LONGEST_OF_SUBSCRIPTIONS: Duration = Duration::from_hours(400 * 24);
 
 /// Brings predictions to their final figures.
-pub struct Follower {
+struct Follower {
     guard: Arc<Guard>,
 }
 

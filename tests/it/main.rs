@@ -16,6 +16,7 @@ mod database;
 mod disk;
 mod doctor;
 mod downloads;
+mod elsewhere;
 mod fleet;
 mod harness;
 mod links;

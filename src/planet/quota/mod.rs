@@ -23,7 +23,7 @@ pub use usage::{PLANS_PATH, Used, read_downloaded, read_reserved};
 /// Where Planet says what a reservation would cost.
 pub const ESTIMATE_PATH: &str = "/account/v1/quota-reservations/estimate";
 /// Rows of one page of a list.
-const PAGE: usize = 500;
+pub const PAGE: usize = 500;
 
 /// Members that the reserved area hangs on.
 const PRICED: &[&str] = &["aoi_refs", "collection_id", "product_id", "quota_units"];
