@@ -97,7 +97,7 @@ impl Exchange {
                 }
                 Ok(response)
             }
-            Trail::Shows { kind, name } if plain => {
+            Trail::Shows { kind, name } if plain && shows(status) => {
                 let upstream = Arc::clone(self.place.upstream.name());
                 let open = Arc::clone(&self.guard).open(upstream, kind, name).await;
                 if open.is_empty() {
@@ -163,6 +163,11 @@ impl Guard {
             debug!("too many answers wait to be looked at; this one is not");
         }
     }
+}
+
+/// That something is gone says something of it too, where Planet shows it no longer than it lasts.
+fn shows(status: StatusCode) -> bool {
+    matches!(status, StatusCode::OK | StatusCode::NOT_FOUND)
 }
 
 async fn read(response: Response<Body>, max: usize) -> (Option<Bytes>, Response<Body>) {
