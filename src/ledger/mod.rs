@@ -26,7 +26,7 @@ pub use books::{
 };
 pub use cap::changes;
 pub use fingerprint::Fingerprint;
-pub use lease::{LEASE_LIFE, LeaseBook, Marks, Orphans};
+pub use lease::{Denial, LEASE_LIFE, LeaseBook, Marks, Orphans};
 pub use model::Model;
 pub use replica::{Begun, Epoch, Proof, ReplicaId};
 pub use report::{Leased, Report, Spent, Want, is_quiet, portion};

@@ -14,7 +14,8 @@ pub(super) mod words;
 
 use std::sync::Arc;
 
-use crate::ledger::{Ledger, Model, replay};
+use crate::ledger::{Balance, Ledger, Model, replay};
+use crate::units::Amount;
 
 /// Runs every promise for one store: its name, and how to open an empty one. What the opening function
 /// gives beside the books is kept until the test has ended.
@@ -96,5 +97,16 @@ fn in_memory_books() -> impl Future<Output = (Arc<Model>, ())> {
 
 pub(super) async fn the_journal_adds_up(ledger: &dyn Ledger) {
     let entries = ledger.entries(0, u32::MAX).await.unwrap();
-    assert_eq!(replay(&entries).unwrap(), ledger.balances().await.unwrap());
+    let shown = ledger.balances().await.unwrap();
+    assert_eq!(set_aside(replay(&entries).unwrap()), set_aside(shown));
+}
+
+/// What a guard shows as held because it is under way in a lease, the journal has as leased.
+fn set_aside(balances: Vec<Balance>) -> Vec<Balance> {
+    let one = |balance: Balance| Balance {
+        held: balance.held.saturating_add(balance.leased),
+        leased: Amount::ZERO,
+        ..balance
+    };
+    balances.into_iter().map(one).collect()
 }

@@ -95,19 +95,22 @@ impl LeasedBooks {
         let (books, to_write) = (Arc::clone(self), marks.clone());
         let write = move || books.write_marks(epoch, &to_write);
         let answer = tokio::task::spawn_blocking(write).await;
-        let mut state = self.state();
-        match answer {
-            Ok(Ok(())) if state.book.epoch() == epoch => state.book.marked(&marks),
-            Ok(Ok(())) => {}
-            Ok(Err(cause)) => {
-                error!(%cause, "the journal cannot be written; small requests reserve in the books");
-                state.book.not_marked();
-            }
-            Err(cause) => {
-                error!(%cause, "the journal's task did not end well");
-                state.book.not_marked();
+        {
+            let mut state = self.state();
+            match answer {
+                Ok(Ok(())) if state.book.epoch() == epoch => state.book.marked(&marks),
+                Ok(Ok(())) => {}
+                Ok(Err(cause)) => {
+                    error!(%cause, "the journal cannot be written; small requests reserve in the books");
+                    state.book.not_marked();
+                }
+                Err(cause) => {
+                    error!(%cause, "the journal's task did not end well");
+                    state.book.not_marked();
+                }
             }
         }
+        self.marked.notify_waiters();
     }
 
     pub(super) fn write_marks(&self, epoch: Epoch, marks: &Marks) -> Result<(), LedgerError> {

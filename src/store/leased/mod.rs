@@ -17,17 +17,21 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
+use tokio::time::timeout;
 use tracing::{debug, warn};
 
 use crate::clock::Clock;
 use crate::ledger::{
-    AccountKey, Balance, Begun, Breach, Cap, Entry, Event, Evidence, Fingerprint, LeaseBook,
-    Leased, Ledger, LedgerError, Marks, NewReservation, NewTopUp, Orphans, Outcome, Proof, Record,
-    ReplicaId, Report, RequestId, Reserved, Standing, TopUp,
+    AccountKey, Balance, Begun, Breach, Cap, Denial, Entry, Event, Evidence, Fingerprint,
+    LeaseBook, Leased, Ledger, LedgerError, Marks, NewReservation, NewTopUp, Orphans, Outcome,
+    Proof, Record, ReplicaId, Report, RequestId, Reserved, Standing, TopUp,
 };
 use crate::policy::Account;
 use crate::units::{Unit, UtcTime};
 
+/// How many writes of the journal a request waits for, and how long for each.
+const MARKINGS: usize = 3;
+const MARKING: Duration = Duration::from_millis(20);
 /// How often a request asks again whose budget is only short because others lease of it.
 const GATHERINGS: usize = 6;
 /// They hear of it with their next report.
@@ -45,6 +49,8 @@ pub struct LeasedBooks {
     beginning: tokio::sync::Mutex<()>,
     /// A lease runs short of what the journal allows.
     running_short: Notify,
+    /// The journal has been written, or could not be.
+    marked: Notify,
     /// The limits that policies of guards on these books were found to differ in.
     differing: Mutex<BTreeSet<(Arc<str>, Unit)>>,
 }
@@ -83,6 +89,7 @@ impl LeasedBooks {
             reporting: tokio::sync::Mutex::new(()),
             beginning: tokio::sync::Mutex::new(()),
             running_short: Notify::new(),
+            marked: Notify::new(),
             differing: Mutex::default(),
         });
         keeper::keep(&leased);
@@ -120,6 +127,30 @@ impl LeasedBooks {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Admits a request from leases. One for which they have room waits for the journal to say so: that is
+    /// a write on this machine's disk, and the books are a longer way off.
+    async fn admit(&self, new: &NewReservation, now: UtcTime) -> Option<Vec<Standing>> {
+        let mut marked = self.marked.notified();
+        let mut admitted = self.from_leases(|book| book.admit(new, now));
+        for _ in 0..MARKINGS {
+            if admitted != Err(Denial::Unmarked) || timeout(MARKING, marked).await.is_err() {
+                break;
+            }
+            marked = self.marked.notified();
+            admitted = self.from_leases(|book| book.admit_marked(new, now));
+        }
+        admitted.ok()
+    }
+
+    fn from_leases<T>(&self, ask: impl FnOnce(&mut LeaseBook) -> T) -> T {
+        let mut state = self.state();
+        let answer = ask(&mut state.book);
+        if state.book.runs_short() {
+            self.running_short.notify_one();
+        }
+        answer
     }
 
     /// Reserves durably. What is only short because of leases is gathered first.
@@ -238,14 +269,7 @@ impl Ledger for LeasedBooks {
     }
 
     async fn reserve(&self, new: &NewReservation, now: UtcTime) -> Result<Reserved, LedgerError> {
-        let (admitted, short) = {
-            let mut state = self.state();
-            (state.book.admit(new, now), state.book.runs_short())
-        };
-        if short {
-            self.running_short.notify_one();
-        }
-        match admitted {
+        match self.admit(new, now).await {
             Some(standings) => Ok(Reserved::Granted(standings)),
             None => self.reserve_in_the_books(new, now).await,
         }

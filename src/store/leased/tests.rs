@@ -315,6 +315,30 @@ async fn without_its_books_a_guard_serves_inside_its_leases_and_then_refuses() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burst_inside_a_lease_waits_for_the_journal_and_not_for_the_books() {
+    let folder = tempfile::tempdir().unwrap();
+    let away = Arc::new(Away {
+        books: Model::default().beside(replica(1)),
+        away: AtomicBool::new(false),
+    });
+    let guard = guard_over(away.clone(), &folder, 1).await;
+    guard.warm_up(0, 10_000).await;
+    away.away.store(true, Ordering::SeqCst);
+    let burst = |number| request(number, vec![claim("org", 1, 10_000)]);
+    let first_to_wait = {
+        let mut state = guard.books.state();
+        let waits = |number: &u64| match state.book.admit(&burst(*number), noon()) {
+            Ok(_) => false,
+            Err(denial) => denial == Denial::Unmarked,
+        };
+        (3_000..3_500).find(waits)
+    };
+    let waits = burst(first_to_wait.expect("the mark is nearer than the lease is long"));
+    let answer = guard.books.reserve(&waits, noon()).await.unwrap();
+    assert!(matches!(answer, Reserved::Granted(_)), "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_charge_that_the_books_could_not_take_is_told_later_and_not_skipped() {
     let folder = tempfile::tempdir().unwrap();
     let away = Arc::new(Away {
