@@ -24,12 +24,12 @@ pub use books::{
     Breach, Cap, Charge, ChargeSource, Event, Evidence, LOST_LEASE, LedgerError, NewReservation,
     Outcome, Record, Reserved, Standing, State, gave_up,
 };
-pub use cap::changes;
+pub use cap::{changes, differing};
 pub use fingerprint::Fingerprint;
 pub use lease::{Denial, LEASE_LIFE, LeaseBook, Marks, Orphans};
 pub use model::Model;
 pub use replica::{Begun, Epoch, Proof, ReplicaId};
-pub use report::{Leased, Report, Spent, Want, is_quiet, portion};
+pub use report::{Leased, Report, Spent, Want, heard_at, is_quiet, portion};
 pub use request_id::{InvalidRequestId, RequestId};
 pub use reservation::{Admission, Reservation};
 pub use top_up::{Draws, NewTopUp, TopUp, drawn, left, redraw};

@@ -6,6 +6,7 @@ use super::desk::Changes;
 use super::rows::Found;
 use crate::ledger::{
     AccountKey, Balance, Cap, Draws, Epoch, LedgerError, Record, ReplicaId, RequestId, TopUp,
+    heard_at,
 };
 use crate::policy::Account;
 use crate::units::{Amount, UtcTime};
@@ -121,6 +122,13 @@ pub(super) enum Recall {
     No,
     Asked,
     Answered,
+}
+
+impl Context {
+    pub(super) fn heard_at(&self, now: UtcTime) -> UtcTime {
+        let living = self.lives.values().filter(|life| !life.over);
+        heard_at(now, living.map(|life| life.seen_at))
+    }
 }
 
 impl Life {

@@ -32,6 +32,8 @@ use crate::units::{Unit, UtcTime};
 /// How many writes of the journal a request waits for, and how long for each.
 const MARKINGS: usize = 3;
 const MARKING: Duration = Duration::from_millis(20);
+/// Requests in doubt that are remembered; of more the oldest are forgotten, which nobody sends again.
+const MOST_DOUBTFUL: usize = 10_000;
 /// How often a request asks again whose budget is only short because others lease of it.
 const GATHERINGS: usize = 6;
 /// They hear of it with their next report.
@@ -59,6 +61,8 @@ struct State {
     book: LeaseBook,
     /// Earlier lives of this process that the books had closed.
     orphans: Vec<Orphans>,
+    /// Requests for which the books did not say whether they have reserved: none of them is admitted here.
+    doubtful: BTreeSet<RequestId>,
     /// How requests ended that are in the books, and that these could not be told yet.
     late: BTreeMap<RequestId, (Outcome, UtcTime)>,
     /// The books are older than what was written into them.
@@ -78,6 +82,7 @@ impl LeasedBooks {
         let state = State {
             book: LeaseBook::new(begun.epoch, now),
             orphans: Vec::new(),
+            doubtful: BTreeSet::new(),
             late: BTreeMap::new(),
             restored: false,
         };
@@ -133,20 +138,25 @@ impl LeasedBooks {
     /// a write on this machine's disk, and the books are a longer way off.
     async fn admit(&self, new: &NewReservation, now: UtcTime) -> Option<Vec<Standing>> {
         let mut marked = self.marked.notified();
-        let mut admitted = self.from_leases(|book| book.admit(new, now));
+        let mut admitted = self.ask_the_leases(|state| {
+            if state.doubtful.contains(&new.request) {
+                return Err(Denial::Unleased);
+            }
+            state.book.admit(new, now)
+        });
         for _ in 0..MARKINGS {
             if admitted != Err(Denial::Unmarked) || timeout(MARKING, marked).await.is_err() {
                 break;
             }
             marked = self.marked.notified();
-            admitted = self.from_leases(|book| book.admit_marked(new, now));
+            admitted = self.ask_the_leases(|state| state.book.admit_marked(new, now));
         }
         admitted.ok()
     }
 
-    fn from_leases<T>(&self, ask: impl FnOnce(&mut LeaseBook) -> T) -> T {
+    fn ask_the_leases<T>(&self, ask: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state();
-        let answer = ask(&mut state.book);
+        let answer = ask(&mut state);
         if state.book.runs_short() {
             self.running_short.notify_one();
         }
@@ -246,6 +256,15 @@ impl LeasedBooks {
     }
 }
 
+impl State {
+    fn doubt(&mut self, request: RequestId) {
+        self.doubtful.insert(request);
+        if self.doubtful.len() > MOST_DOUBTFUL {
+            self.doubtful.pop_first();
+        }
+    }
+}
+
 fn not_written(cause: JournalError) -> LedgerError {
     LedgerError::Unavailable(cause.into())
 }
@@ -269,10 +288,14 @@ impl Ledger for LeasedBooks {
     }
 
     async fn reserve(&self, new: &NewReservation, now: UtcTime) -> Result<Reserved, LedgerError> {
-        match self.admit(new, now).await {
-            Some(standings) => Ok(Reserved::Granted(standings)),
-            None => self.reserve_in_the_books(new, now).await,
+        if let Some(standings) = self.admit(new, now).await {
+            return Ok(Reserved::Granted(standings));
         }
+        let reserved = self.reserve_in_the_books(new, now).await;
+        if matches!(reserved, Err(LedgerError::Unavailable(_))) {
+            self.state().doubt(new.request);
+        }
+        reserved
     }
 
     async fn close(

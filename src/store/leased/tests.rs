@@ -293,6 +293,8 @@ async fn without_its_books_a_guard_serves_inside_its_leases_and_then_refuses() {
         matches!(large, Err(LedgerError::Unavailable(_))),
         "{large:?}"
     );
+    let again = reserve(&books, 601, vec![claim("org", 1, 10_000)]).await;
+    assert!(again.is_err(), "the books may hold it: {again:?}");
     guard.clock.advance(LEASE_LIFE);
     let later = guard.clock.now();
     let new = request(602, vec![claim("org", 1, 10_000)]);
