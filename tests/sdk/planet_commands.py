@@ -1,6 +1,6 @@
 """Every command of the `planet` command line that speaks with Planet, through the guard.
 
-Usage: planet_commands.py GUARD_URL KEY. The list of commands is read from the installed SDK, so that one
+Usage: planet_commands.py every_command GUARD_URL KEY. The list of commands is read from the installed SDK, so that one
 which is not run here makes the run fail. `auth` and `plauth` are left out: they speak with
 login.planet.com, to which no guard is the way.
 """
@@ -195,6 +195,7 @@ def mosaics(planet):
         assert len(files) == len(quads)
         return {"pu": len(files) * QUAD_PU + egress(*files)}
 
+    Path("quads").mkdir()
     planet(f"mosaics download {name} --bbox {box} --output-dir quads", late=downloaded)
     assert planet("collect -", file=quads)
 
@@ -214,5 +215,5 @@ def every_command(guard, key):
 
 
 if __name__ == "__main__":
-    guard, key = sys.argv[1:3]
-    print(json.dumps(every_command(guard, key)))
+    story, guard, key = sys.argv[1:4]
+    print(json.dumps(globals()[story](guard, key)))
