@@ -108,6 +108,13 @@ async fn column(world: &World, budget: &str, unit: &str) -> Amount {
         .await
 }
 
+/// What its sender could change, for whom there is something.
+const SAVINGS: [(&str, &str); 3] = [
+    ("create_order", "Fewer items"),
+    ("create_subscription", "start_time"),
+    ("SentinelHubStatistical", "costs half"),
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_refused_reads_why_and_asks_once() {
     for (story, mount) in [("planet_sdk", ""), ("sentinelhub_sdk", "/sentinel-hub")] {
@@ -124,6 +131,12 @@ async fn whoever_is_refused_reads_why_and_asks_once() {
                 " left; more comes at ",
             ] {
                 assert!(text.contains(part), "{way}: '{part}' is missing in {ended}");
+            }
+            for (_, saving) in SAVINGS.iter().filter(|(saver, _)| saver == way) {
+                assert!(
+                    text.contains(saving),
+                    "{way}: '{saving}' is missing in {ended}"
+                );
             }
             assert_eq!(ended["sent"], 1, "{way}: {ended}");
         }
