@@ -59,13 +59,12 @@ pub(in crate::simulator) fn answer(
             let changes = call.json()?;
             let thing = known(&key, world)?;
             for (name, change) in changes.as_object().into_iter().flatten() {
-                match (name.as_str(), change) {
-                    ("archive", Value::Bool(true)) => {
-                        thing["archived"] = call.now.to_string().into()
-                    }
-                    ("archive", _) => thing["archived"] = Value::Null,
-                    (name, change) => thing[name] = change.clone(),
-                }
+                let (name, change) = match (name.as_str(), change) {
+                    ("archive", Value::Bool(true)) => ("archived", call.now.to_string().into()),
+                    ("archive", _) => ("archived", Value::Null),
+                    (name, change) => (name, change.clone()),
+                };
+                thing[name] = change;
             }
             Ok(Answer::json(thing))
         }
