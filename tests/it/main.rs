@@ -15,6 +15,7 @@ mod database;
 mod disk;
 mod doctor;
 mod downloads;
+mod every_method;
 mod fleet;
 mod harness;
 mod links;
