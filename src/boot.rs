@@ -15,12 +15,13 @@ use crate::admin::Admin;
 use crate::clock::Clock;
 use crate::front::{self, CutOff, Limits, Listener, TlsError, respond};
 use crate::guard::{
-    Consultant, Downloads, Guard, Margins, Pacer, PlaceError, Places, Relay, Resends, Revising,
-    Sharing,
+    Consultant, Downloads, Guard, Lending, Margins, Pacer, PlaceError, Places, Relay, Resends,
+    Revising, Sharing, sightings,
 };
 use crate::identity::{Seal, SecretError, Tokens};
 use crate::ledger::{Cap, Ledger, RequestId};
 use crate::policy::{Policy, Server, Tls};
+use crate::reconcile;
 use crate::store::{self, LeasedBooks, OpenError};
 use crate::telemetry::Metrics;
 use crate::upstream::{Body, Exchanges, LinkError, Pool, PoolError, Trust};
@@ -69,7 +70,8 @@ pub struct Running {
     stopping: watch::Sender<bool>,
     serving: [JoinHandle<CutOff>; 2],
     books: Arc<LeasedBooks>,
-    rolling_up: Option<JoinHandle<()>>,
+    /// What works beside the requests.
+    beside: Vec<JoinHandle<()>>,
 }
 
 impl Running {
@@ -79,8 +81,8 @@ impl Running {
         let [guard, admin] = self.serving;
         _ = admin.await;
         let cut_off = guard.await.unwrap_or_default();
-        if let Some(rolling_up) = self.rolling_up {
-            rolling_up.abort(); // what it has not committed is as it was
+        for task in self.beside {
+            task.abort(); // what it has not written down the next guard does again
         }
         if let Err(cause) = self.books.shut_down().await {
             error!(
@@ -110,6 +112,7 @@ pub async fn start(policy: Policy, clock: Arc<dyn Clock>) -> Result<Running, Boo
     let places = Places::open(&policy)?;
     let exchanges = Exchanges::default();
     let pool = Pool::new(Trust::Platform)?;
+    let (seen, to_look_at) = sightings();
     let guard = Arc::new(Guard {
         resends: Resends::new(
             Arc::clone(&ledger),
@@ -118,6 +121,8 @@ pub async fn start(policy: Policy, clock: Arc<dyn Clock>) -> Result<Running, Boo
             policy.resend_window(),
         ),
         revising: Revising::default(),
+        lent: Lending::default(),
+        sightings: seen,
         tokens: Tokens::new(places.secrets())?,
         downloads: Downloads::new(Seal::new(places.secrets())?, &policy, &public_url),
         places,
@@ -147,6 +152,11 @@ pub async fn start(policy: Policy, clock: Arc<dyn Clock>) -> Result<Running, Boo
     });
     let (stopping, stopped) = watch::channel(false);
     let listener = listener(tcp, server.tls.as_ref())?;
+    let beside = [
+        Some(reconcile::follow(Arc::clone(&guard), to_look_at)),
+        reconcile::compare_daily(Arc::clone(&guard)),
+        store::roll_up_daily(policy.store().clone(), Arc::clone(&clock)),
+    ];
     let serving = [
         serve_guard(guard, listener, public_url.clone(), stopped.clone()),
         serve_admin(admin, Listener::plain(admin_tcp), stopped),
@@ -158,7 +168,7 @@ pub async fn start(policy: Policy, clock: Arc<dyn Clock>) -> Result<Running, Boo
         public_url,
         stopping,
         serving,
-        rolling_up: store::roll_up_daily(policy.store().clone(), clock),
+        beside: beside.into_iter().flatten().collect(),
         books,
     })
 }

@@ -17,6 +17,7 @@ use super::answer::{Answer, Dialect, Notes, Reply, RetryUnit};
 use super::consult::{Consultant, Rights};
 use super::downloads::{Downloads, Page, Unsealed};
 use super::exchange::Exchange;
+use super::lent::Lending;
 use super::look_up::LookedUp;
 use super::margins::Margins;
 use super::pace::{Pacer, retry_unit};
@@ -30,6 +31,7 @@ use super::resent::{self, Resends, Turn};
 use super::revising::Revising;
 use super::service::Service;
 use super::shared::{Asking, Part, Share, Sharing};
+use super::trail::{Sightings, Trail};
 use super::weigh::{Weighed, over_budget, weigh};
 use super::wishes::Wishes;
 use crate::clock::{Clock, Stopwatch};
@@ -60,6 +62,8 @@ pub struct Guard {
     pub exchanges: Exchanges,
     pub resends: Arc<Resends>,
     pub revising: Revising,
+    pub lent: Lending,
+    pub sightings: Sightings,
     pub sharing: Arc<Sharing>,
     /// The authorities by which clients know the guard.
     pub own: Vec<Authority>,
@@ -163,6 +167,7 @@ impl Guard {
         let fingerprint = turn.as_ref().map(Turn::fingerprint).or(found_by);
         let exchange = Exchange {
             turn,
+            trail: Trail::of(place, &route, (&head.method, path), (&head.headers, query)),
             part,
             remembered: found_by.is_some(),
             alone: looked_up.alone,
@@ -194,6 +199,7 @@ impl Guard {
             holding: holding(case, &caller, route.operation, &weighed, fingerprint),
             predicted: weighed.predicted,
             turn: None,
+            trail: None,
             remembered: false,
             alone: None,
             part: Part::None,

@@ -171,6 +171,8 @@ pub enum LedgerError {
     Reused(RequestId),
     #[error("request {0} is not in doubt, so no evidence is needed")]
     NotInDoubt(RequestId),
+    #[error("nothing that request {0} made is followed")]
+    NotFollowed(RequestId),
     #[error("budget {budget} is claimed twice by one request")]
     ClaimedTwice { budget: Arc<str> },
     #[error("the sum of budget {budget} is too large to count")]
@@ -213,6 +215,15 @@ impl NewReservation {
             reserved_at: now,
             closed_at: None,
         }
+    }
+
+    /// How an adjustment ends: it was charged, as it says.
+    pub fn adjusted(&self, now: UtcTime) -> Record {
+        let charge = Charge {
+            amounts: self.predicted.clone(),
+            source: ChargeSource::Reconciled,
+        };
+        self.held(now).entering(State::Settled(charge), now)
     }
 
     /// Each account may be claimed once; the order of claims is the caller's.

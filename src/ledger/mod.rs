@@ -9,7 +9,9 @@ mod balance;
 mod books;
 mod cap;
 mod fingerprint;
+mod followed;
 mod lease;
+mod meter;
 mod model;
 mod replica;
 mod report;
@@ -26,7 +28,9 @@ pub use books::{
 };
 pub use cap::{changes, differing};
 pub use fingerprint::Fingerprint;
+pub use followed::{Followed, NewFollowed, Seen, TRUE_UP};
 pub use lease::{Denial, LEASE_LIFE, LeaseBook, Marks, Orphans};
+pub use meter::{ACCOUNT, Meter, Reading, Spending, UNATTRIBUTED};
 pub use model::Model;
 pub use replica::{Begun, Epoch, Proof, ReplicaId};
 pub use report::{Leased, Report, Spent, Want, heard_at, is_quiet, portion};
@@ -36,8 +40,9 @@ pub use top_up::{Draws, NewTopUp, TopUp, drawn, left, redraw};
 
 use async_trait::async_trait;
 
+use crate::planet::Kind;
 use crate::policy::Account;
-use crate::units::UtcTime;
+use crate::units::{Amount, UtcTime};
 
 /// The books, as one replica writes and reads them. Each method is one whole step, durable when it
 /// returns, and safe to repeat.
@@ -115,6 +120,37 @@ pub trait Ledger: Send + Sync {
         fingerprint: Fingerprint,
         since: UtcTime,
     ) -> Result<Option<Record>, LedgerError>;
+
+    /// Follows what a request has made upstream from here on. Repeating it changes nothing.
+    async fn follow(&self, new: &NewFollowed, now: UtcTime) -> Result<(), LedgerError>;
+
+    /// Takes what is due to be asked about, the longest overdue first, and puts each off by its next pause: so
+    /// of many guards one asks, and another does when that one has not written down what it saw.
+    async fn due(&self, limit: u32, now: UtcTime) -> Result<Vec<Followed>, LedgerError>;
+
+    /// Notes what was seen of a request's thing. What is over stays as it ended.
+    async fn seen(&self, request: RequestId, seen: &Seen, now: UtcTime) -> Result<(), LedgerError>;
+
+    /// All that is or was followed under this name, oldest request first.
+    async fn followed(
+        &self,
+        upstream: &str,
+        kind: Kind,
+        name: &str,
+    ) -> Result<Vec<Followed>, LedgerError>;
+
+    /// When something is due next; `None` while nothing is open.
+    async fn next_due(&self) -> Result<Option<UtcTime>, LedgerError>;
+
+    /// Keeps what a reading of a meter comes to, with the adjustment of its day, which no limit refuses and which
+    /// is booked once. `false` where somebody else has read it meanwhile, and nothing is kept.
+    async fn keep_reading(&self, reading: &Reading, now: UtcTime) -> Result<bool, LedgerError>;
+
+    /// Every meter, in the order of their names.
+    async fn meters(&self) -> Result<Vec<Meter>, LedgerError>;
+
+    /// What the books have of the requests that a meter counts too.
+    async fn spending(&self, of: &Spending) -> Result<Amount, LedgerError>;
 
     /// Allows more than a budget's limit, once.
     async fn top_up(&self, new: &NewTopUp, now: UtcTime) -> Result<TopUp, LedgerError>;

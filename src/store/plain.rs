@@ -4,7 +4,9 @@
 
 use std::sync::Arc;
 
-use crate::ledger::{Evidence, NewReservation, NewTopUp, Outcome, Record, Report, State};
+use crate::ledger::{
+    Evidence, NewFollowed, NewReservation, NewTopUp, Outcome, Reading, Record, Report, Seen, State,
+};
 use crate::policy::Account;
 
 pub(super) fn reservation(new: &NewReservation) -> NewReservation {
@@ -58,6 +60,31 @@ pub(super) fn report(report: &Report) -> Report {
         }
     }
     report
+}
+
+pub(super) fn followed(new: &NewFollowed) -> NewFollowed {
+    let mut new = new.clone();
+    new.upstream = shared(new.upstream);
+    new.made.name = text(&new.made.name);
+    new.made.path = text(&new.made.path);
+    new
+}
+
+pub(super) fn seen(seen: &Seen) -> Seen {
+    Seen {
+        state: text(&seen.state),
+        over: seen.over,
+        note: seen.note.as_deref().map(text),
+    }
+}
+
+pub(super) fn reading(reading: &Reading) -> Reading {
+    let mut reading = reading.clone();
+    reading.meter.upstream = shared(reading.meter.upstream);
+    reading.meter.product = shared(reading.meter.product);
+    reading.external = reading.external.as_ref().map(reservation);
+    reading.note = reading.note.as_deref().map(text);
+    reading
 }
 
 pub(super) fn top_up(new: &NewTopUp) -> NewTopUp {

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use super::tables::{Life, Recall, Row, Slice};
 use crate::ledger::{
     Balance, Cap, Charge, ChargeSource, Draws, Entry, EntryKind, Epoch, Event, Evidence,
-    Fingerprint, LedgerError, Record, ReplicaId, RequestId, State, TopUp, drawn,
+    Fingerprint, Followed, LedgerError, Meter, Record, ReplicaId, RequestId, State, TopUp, drawn,
 };
+use crate::planet::{Kind, Made};
 use crate::policy::{Account, Claim};
 use crate::units::{Amount, Amounts, Span, Unit, UtcTime};
 
@@ -192,6 +193,44 @@ pub(super) fn event(row: &impl Cells) -> Result<Event, LedgerError> {
     })
 }
 
+pub(super) fn followed(row: &impl Cells) -> Result<Followed, LedgerError> {
+    let (kind, tries) = (row.text("kind")?, row.number("tries")?);
+    let over = row.number_if_any("over_at")?;
+    Ok(Followed {
+        request: row.request("reservation")?,
+        upstream: row.text("upstream")?.into(),
+        made: Made {
+            kind: Kind::named(kind).ok_or_else(|| corrupt("a kind of thing to follow", kind))?,
+            name: row.text("name")?.into(),
+            path: row.text("path")?.into(),
+        },
+        since: instant(row.number("since")?)?,
+        tries: u32::try_from(tries).map_err(|_| corrupt("a number of tries", tries))?,
+        next_at: instant(row.number("next_at")?)?,
+        state: row.text_if_any("state")?.map(str::to_owned),
+        over_at: over.map(instant).transpose()?,
+    })
+}
+
+pub(super) fn meter(row: &impl Cells) -> Result<Meter, LedgerError> {
+    let at = |column| row.number(column).and_then(instant);
+    let sum = |column| row.number(column).and_then(amount);
+    Ok(Meter {
+        upstream: row.text("upstream")?.into(),
+        product: row.text("product")?.into(),
+        unit: unit(row.text("unit")?)?,
+        since: at("since")?,
+        first: sum("first")?,
+        last: sum("last")?,
+        read_at: at("read_at")?,
+        moved_at: at("moved_at")?,
+        counted: sum("counted")?,
+        counted_until: at("counted_until")?,
+        ours: sum("ours")?,
+        adjusted: sum("adjusted")?,
+    })
+}
+
 /// A record and its name, so that one which cannot be read is still known to be there.
 pub(super) fn named(
     row: &impl Cells,
@@ -370,7 +409,7 @@ fn replica(text: &str) -> Result<ReplicaId, LedgerError> {
         .map_err(|_| corrupt("the name of a guard", text))
 }
 
-fn amount(micros: i64) -> Result<Amount, LedgerError> {
+pub(super) fn amount(micros: i64) -> Result<Amount, LedgerError> {
     Amount::from_micros(micros).ok_or_else(|| corrupt("an amount", micros))
 }
 

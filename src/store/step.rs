@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 use tracing::debug;
 
 use super::desk::Desk;
-use super::tables::{Closing, Wanted};
+use super::tables::{Closing, Due, MeterKey, Wanted};
 use crate::ledger::{LedgerError, NewReservation, Outcome, RequestId, Reserved};
 use crate::policy::Account;
 use crate::units::UtcTime;
@@ -26,6 +26,10 @@ pub(super) struct About {
     pub(super) requests: Vec<RequestId>,
     pub(super) accounts: Vec<Account>,
     pub(super) closing: Option<Closing>,
+    /// Requests, for what they made and is followed.
+    pub(super) followed: Vec<RequestId>,
+    pub(super) due: Option<Due>,
+    pub(super) meters: Vec<MeterKey>,
 }
 
 /// What became of the answer to a step.
@@ -84,7 +88,7 @@ impl Step {
                 .iter()
                 .map(|claim| claim.account.clone())
                 .collect(),
-            closing: None,
+            ..About::default()
         };
         let work = Box::new(Reserve {
             new,
@@ -149,6 +153,9 @@ pub(super) fn wanted(steps: &[Step], desk: &Desk) -> Wanted {
         wanted.requests.extend(&about.requests);
         wanted.accounts.extend(about.accounts.iter().cloned());
         wanted.closing.extend(about.closing);
+        wanted.followed.extend(&about.followed);
+        wanted.due.extend(about.due);
+        wanted.meters.extend(about.meters.iter().cloned());
     }
     desk.complete(&mut wanted);
     wanted

@@ -5,14 +5,15 @@ use async_trait::async_trait;
 use super::plain;
 use super::queue::Queue;
 use super::step::{About, Step};
-use super::tables::Closing;
+use super::tables::{Closing, Due};
 use crate::ledger::{
-    Balance, Begun, Cap, Entry, Event, Evidence, Fingerprint, Leased, Ledger, LedgerError,
-    NewReservation, NewTopUp, Outcome, Proof, Record, ReplicaId, Report, RequestId, Reserved,
-    Standing, TopUp,
+    Balance, Begun, Cap, Entry, Event, Evidence, Fingerprint, Followed, Leased, Ledger,
+    LedgerError, Meter, NewFollowed, NewReservation, NewTopUp, Outcome, Proof, Reading, Record,
+    ReplicaId, Report, RequestId, Reserved, Seen, Spending, Standing, TopUp,
 };
+use crate::planet::Kind;
 use crate::policy::Account;
-use crate::units::UtcTime;
+use crate::units::{Amount, UtcTime};
 
 /// The books in a database, as one replica writes and reads them.
 #[derive(Debug)]
@@ -29,6 +30,15 @@ pub(super) trait Readers: Send + Sync {
         fingerprint: Fingerprint,
         since: UtcTime,
     ) -> Result<Option<Record>, LedgerError>;
+    async fn followed(
+        &self,
+        upstream: &str,
+        kind: Kind,
+        name: &str,
+    ) -> Result<Vec<Followed>, LedgerError>;
+    async fn next_due(&self) -> Result<Option<UtcTime>, LedgerError>;
+    async fn meters(&self) -> Result<Vec<Meter>, LedgerError>;
+    async fn spending(&self, of: &Spending) -> Result<Amount, LedgerError>;
     async fn top_ups(&self) -> Result<Vec<TopUp>, LedgerError>;
     async fn published(&self) -> Result<Vec<(ReplicaId, Cap)>, LedgerError>;
     async fn balances(&self) -> Result<Vec<Balance>, LedgerError>;
@@ -121,7 +131,7 @@ impl<R: Readers> Ledger for Stored<R> {
                 .chain(report.wants.iter().map(|want| &want.account))
                 .cloned()
                 .collect(),
-            closing: None,
+            ..About::default()
         };
         self.queue
             .ask(Step::new(about, move |desk| desk.report(&report, now)))
@@ -152,6 +162,70 @@ impl<R: Readers> Ledger for Stored<R> {
         since: UtcTime,
     ) -> Result<Option<Record>, LedgerError> {
         self.readers.undelivered(fingerprint, since).await
+    }
+
+    async fn follow(&self, new: &NewFollowed, now: UtcTime) -> Result<(), LedgerError> {
+        let about = About {
+            followed: vec![new.request],
+            ..About::request(new.request)
+        };
+        let new = plain::followed(new);
+        let step = Step::new(about, move |desk| desk.follow(&new, now));
+        self.queue.ask(step).await
+    }
+
+    async fn due(&self, limit: u32, now: UtcTime) -> Result<Vec<Followed>, LedgerError> {
+        let about = About {
+            due: Some(Due { now, limit }),
+            ..About::default()
+        };
+        let step = Step::new(about, move |desk| desk.due(limit, now));
+        self.queue.ask(step).await
+    }
+
+    async fn seen(&self, request: RequestId, seen: &Seen, now: UtcTime) -> Result<(), LedgerError> {
+        let about = About {
+            followed: vec![request],
+            ..About::default()
+        };
+        let seen = plain::seen(seen);
+        let step = Step::new(about, move |desk| desk.see(request, &seen, now));
+        self.queue.ask(step).await
+    }
+
+    async fn followed(
+        &self,
+        upstream: &str,
+        kind: Kind,
+        name: &str,
+    ) -> Result<Vec<Followed>, LedgerError> {
+        self.readers.followed(upstream, kind, name).await
+    }
+
+    async fn next_due(&self) -> Result<Option<UtcTime>, LedgerError> {
+        self.readers.next_due().await
+    }
+
+    async fn keep_reading(&self, reading: &Reading, now: UtcTime) -> Result<bool, LedgerError> {
+        let reading = plain::reading(reading);
+        let external = reading.external.iter();
+        let claimed = external.clone().flat_map(|new| &new.claims);
+        let about = About {
+            requests: external.clone().map(|new| new.request).collect(),
+            accounts: claimed.map(|claim| claim.account.clone()).collect(),
+            meters: vec![reading.meter.key()],
+            ..About::default()
+        };
+        let step = Step::new(about, move |desk| desk.keep_reading(&reading, now));
+        self.queue.ask(step).await
+    }
+
+    async fn meters(&self) -> Result<Vec<Meter>, LedgerError> {
+        self.readers.meters().await
+    }
+
+    async fn spending(&self, of: &Spending) -> Result<Amount, LedgerError> {
+        self.readers.spending(of).await
     }
 
     async fn top_up(&self, new: &NewTopUp, now: UtcTime) -> Result<TopUp, LedgerError> {

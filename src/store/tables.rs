@@ -1,15 +1,16 @@
 //! What the writer needs of a database: read what a batch of steps is about, write what has changed.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use super::desk::Changes;
 use super::rows::Found;
 use crate::ledger::{
-    AccountKey, Balance, Cap, Draws, Epoch, LedgerError, Record, ReplicaId, RequestId, TopUp,
-    heard_at,
+    AccountKey, Balance, Cap, Draws, Epoch, Followed, LedgerError, Meter, Record, ReplicaId,
+    RequestId, TopUp, heard_at,
 };
 use crate::policy::Account;
-use crate::units::{Amount, UtcTime};
+use crate::units::{Amount, Unit, UtcTime};
 
 /// The tables of one database in the hands of the one task that writes them. Each batch is a `load`,
 /// then a `save` or, when nothing has changed, a `leave`.
@@ -44,6 +45,11 @@ pub(super) struct Wanted {
     /// Whose lives are to be closed: with all that they hold, all that they lease, and the requests under
     /// which their lost leases may stand.
     pub(super) closing: Vec<Closing>,
+    /// Requests, for what they made and is followed.
+    pub(super) followed: Vec<RequestId>,
+    /// What is followed and due, whoever made it.
+    pub(super) due: Vec<Due>,
+    pub(super) meters: Vec<MeterKey>,
     /// Whether the context must be read.
     pub(super) context: bool,
 }
@@ -57,6 +63,16 @@ pub(super) enum Closing {
     SilentSince(UtcTime),
 }
 
+/// A meter's upstream, product and unit.
+pub(super) type MeterKey = (Arc<str>, Arc<str>, Unit);
+
+/// The things that are due then, the longest overdue first, and no more than that.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Due {
+    pub(super) now: UtcTime,
+    pub(super) limit: u32,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Loaded {
     pub(super) rows: Vec<Row>,
@@ -66,6 +82,8 @@ pub(super) struct Loaded {
     pub(super) broken: Vec<(RequestId, LedgerError)>,
     /// What the lives hold that may be closed.
     pub(super) held: BTreeMap<RequestId, Epoch>,
+    pub(super) followed: Vec<Followed>,
+    pub(super) meters: Vec<Meter>,
     pub(super) context: Option<Context>,
 }
 
@@ -219,6 +237,8 @@ impl Loaded {
             records,
             broken,
             held: BTreeMap::new(),
+            followed: Vec::new(),
+            meters: Vec::new(),
             context: None,
         }
     }

@@ -12,6 +12,8 @@ use super::{bundles, page};
 use crate::simulator::answer::Answer;
 use crate::simulator::bill::Charge;
 use crate::simulator::call::{Call, Site};
+use crate::simulator::fate::Fate;
+use crate::simulator::figures;
 use crate::simulator::options::Options;
 use crate::simulator::refusal::Refusal;
 use crate::simulator::storage;
@@ -28,7 +30,8 @@ struct Order {
     request: Value,
     created: UtcTime,
     progress: Progress,
-    cancelled: bool,
+    /// Where somebody has decided it: how it ended.
+    ended: Option<String>,
     files: Vec<String>,
 }
 
@@ -55,6 +58,21 @@ pub(in crate::simulator) fn answer(
     }
 }
 
+impl State {
+    /// Ends an order; answers how much of it was done.
+    pub(in crate::simulator) fn decide(&mut self, id: &str, fate: &Fate) -> Option<f64> {
+        let order = self.0.get_mut(id)?;
+        order.ended = Some(fate.state.clone());
+        let ordered = order.files.len();
+        if !matches!(&*fate.state, "success" | "partial") {
+            return Some(0.0);
+        }
+        let missing = |file: &String| fate.missing.iter().any(|item| file.starts_with(item));
+        order.files.retain(|file| !missing(file));
+        Some(figures::float(order.files.len()) / figures::float(ordered).max(1.0))
+    }
+}
+
 impl World {
     fn order(&mut self, id: &str) -> Result<&mut Order, Refusal> {
         let order = self.orders.0.get_mut(id);
@@ -63,9 +81,11 @@ impl World {
 }
 
 impl Order {
-    fn state(&self, options: &Options, now: UtcTime) -> &'static str {
+    fn state(&self, options: &Options, now: UtcTime) -> &str {
+        if let Some(ended) = &self.ended {
+            return ended;
+        }
         match self.progress.stage(options, now) {
-            _ if self.cancelled => "cancelled",
             Stage::Queued => "queued",
             Stage::Running => "running",
             Stage::Done => "success",
@@ -95,7 +115,7 @@ impl Order {
         if !self.request["hosting"].is_null() {
             order["hosting"] = json!({"sentinel_hub": {"collection_id": id}});
         }
-        if state == "success" && self.request["hosting"].is_null() {
+        if matches!(state, "success" | "partial") && self.request["hosting"].is_null() {
             order["_links"]["results"] = self.results(call, id, options).into();
         }
         order
@@ -157,7 +177,7 @@ fn create(call: &Call, world: &mut World) -> Result<Answer, Refusal> {
         request,
         created: call.now,
         progress: Progress::starting(call.now),
-        cancelled: false,
+        ended: None,
         files,
     };
     let shown = order.to_json(call, &id, &world.options);
@@ -199,8 +219,10 @@ fn cancel(call: &Call, id: &str, world: &mut World) -> Result<Answer, Refusal> {
         let message = "Order not in cancellable state";
         return Err(Refusal::new(StatusCode::CONFLICT, message));
     }
-    order.cancelled = true;
-    Ok(Answer::json(&order.to_json(call, id, &options)))
+    order.ended = Some("cancelled".to_owned());
+    let shown = order.to_json(call, id, &options);
+    world.bill.reprice(&format!("order {id} of"), |_| 0.0); // nothing was done of it yet
+    Ok(Answer::json(&shown))
 }
 
 /// A list of ids, or, without one, everything that is still queued.

@@ -12,6 +12,7 @@ use super::{body, grids, listed, price, process};
 use crate::simulator::answer::Answer;
 use crate::simulator::bill::Charge;
 use crate::simulator::call::Call;
+use crate::simulator::fate::Fate;
 use crate::simulator::figures;
 use crate::simulator::options::Options;
 use crate::simulator::refusal::Refusal;
@@ -53,6 +54,20 @@ enum Status {
     Analysing(Progress),
     Processing(Progress),
     Stopped,
+    /// As somebody has decided.
+    Ended(String),
+}
+
+impl State {
+    /// Ends a task; whether there is one of that id.
+    pub(in crate::simulator) fn decide(&mut self, id: &str, fate: &Fate) -> bool {
+        let Some(task) = self.tasks.get_mut(id) else {
+            return false;
+        };
+        task.status = Status::Ended(fate.state.clone());
+        task.charged = fate.cost_pu.unwrap_or(task.charged);
+        true
+    }
 }
 
 pub(super) fn answer_async(
@@ -134,8 +149,9 @@ impl Task {
         }
     }
 
-    fn status(&self, options: &Options, now: UtcTime) -> (&'static str, u8) {
+    fn status(&self, options: &Options, now: UtcTime) -> (&str, u8) {
         match &self.status {
+            Status::Ended(how) => (how, 100),
             Status::Created => ("CREATED", 0),
             Status::Stopped => ("STOPPED", 50),
             Status::Analysing(progress) => match progress.stage(options, now) {

@@ -3,18 +3,21 @@
 //!
 //! Each step is decided whole, or it changes nothing on the desk.
 
+mod follows;
 mod leases;
 mod limits;
 mod lives;
+mod meters;
 mod reservations;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::rows::StoredClaim;
-use super::tables::{Context, Loaded, Row, Wanted};
+use super::tables::{Context, Loaded, MeterKey, Row, Wanted};
 use crate::ledger::{
-    AccountKey, Cap, EntryKind, Epoch, Event, LedgerError, Record, ReplicaId, RequestId, State,
+    AccountKey, Cap, EntryKind, Epoch, Event, Followed, LedgerError, Meter, Record, ReplicaId,
+    RequestId, State,
 };
 use crate::policy::Claim;
 use crate::units::{Amount, UtcTime};
@@ -36,6 +39,9 @@ pub(super) struct Desk {
     holders: BTreeMap<RequestId, Epoch>,
     /// Reservations of the current batch that the tables hold and nobody can read, and why.
     broken: HashMap<RequestId, String>,
+    /// What the current batch is about of what is followed.
+    followed: BTreeMap<RequestId, Followed>,
+    meters: BTreeMap<MeterKey, Meter>,
     changed: Changed,
 }
 
@@ -47,6 +53,9 @@ struct Changed {
     records: BTreeMap<RequestId, bool>,
     lives: BTreeSet<Epoch>,
     top_ups: BTreeSet<i64>,
+    followed: BTreeSet<RequestId>,
+    /// And whether the tables have not met it before.
+    meters: BTreeMap<MeterKey, bool>,
     caps: Option<Vec<Cap>>,
     entries: Vec<NewEntry>,
     events: Vec<Event>,
@@ -59,11 +68,20 @@ pub(super) struct Changes<'a> {
     pub(super) records: Vec<ChangedRecord<'a>>,
     pub(super) lives: Vec<(Epoch, &'a super::tables::Life)>,
     pub(super) top_ups: Vec<&'a crate::ledger::TopUp>,
+    pub(super) followed: Vec<&'a Followed>,
+    pub(super) meters: Vec<ChangedMeter<'a>>,
     /// All limits of this replica's policy, where they have changed.
     pub(super) caps: Option<(ReplicaId, &'a [Cap])>,
     pub(super) entries: &'a [NewEntry],
     /// Not numbered yet.
     pub(super) events: &'a [Event],
+}
+
+#[derive(Debug)]
+pub(super) struct ChangedMeter<'a> {
+    pub(super) meter: &'a Meter,
+    /// Whether the tables have not met it before.
+    pub(super) fresh: bool,
 }
 
 #[derive(Debug)]
@@ -104,6 +122,8 @@ impl Changes<'_> {
             && self.records.is_empty()
             && self.lives.is_empty()
             && self.top_ups.is_empty()
+            && self.followed.is_empty()
+            && self.meters.is_empty()
             && self.caps.is_none()
             && self.entries.is_empty()
             && self.events.is_empty()
@@ -140,6 +160,8 @@ impl Desk {
             records: HashMap::new(),
             holders: BTreeMap::new(),
             broken: HashMap::new(),
+            followed: BTreeMap::new(),
+            meters: BTreeMap::new(),
             changed: Changed::default(),
         }
     }
@@ -183,6 +205,8 @@ impl Desk {
             records,
             broken,
             held,
+            followed,
+            meters,
             context,
         } = loaded;
         for row in rows {
@@ -195,6 +219,12 @@ impl Desk {
         let said = |(request, why): (RequestId, LedgerError)| (request, why.to_string());
         self.broken.extend(broken.into_iter().map(said));
         self.holders = held;
+        for one in followed {
+            self.followed.entry(one.request).or_insert(one);
+        }
+        for meter in meters {
+            self.meters.entry(meter.key()).or_insert(meter);
+        }
         if context.is_some() {
             self.context = context;
         }
@@ -221,11 +251,18 @@ impl Desk {
         let context = self.context()?;
         let life = |epoch: &Epoch| Some((*epoch, context.lives.get(epoch)?));
         let top_up = |id| context.top_ups.get(id);
+        let followed = |request| self.followed.get(request);
+        let meter = |(key, fresh): (&MeterKey, &bool)| {
+            let (meter, fresh) = (self.meters.get(key)?, *fresh);
+            Some(ChangedMeter { meter, fresh })
+        };
         Ok(Changes {
             rows: rows.collect::<Result<_, _>>()?,
             records: records.collect::<Result<_, _>>()?,
             lives: self.changed.lives.iter().filter_map(life).collect(),
             top_ups: self.changed.top_ups.iter().filter_map(top_up).collect(),
+            followed: self.changed.followed.iter().filter_map(followed).collect(),
+            meters: self.changed.meters.iter().filter_map(meter).collect(),
             caps: self
                 .changed
                 .caps
@@ -252,6 +289,8 @@ impl Desk {
         self.committed_me = self.me;
         self.broken.clear();
         self.holders.clear();
+        self.followed.clear();
+        self.meters.clear();
         self.records
             .retain(|_, record| sole_writer && record.state == State::Held);
     }

@@ -22,12 +22,14 @@ use tracing::{debug, warn};
 
 use crate::clock::Clock;
 use crate::ledger::{
-    AccountKey, Balance, Begun, Breach, Cap, Denial, Entry, Event, Evidence, Fingerprint,
-    LeaseBook, Leased, Ledger, LedgerError, Marks, NewReservation, NewTopUp, Orphans, Outcome,
-    Proof, Record, ReplicaId, Report, RequestId, Reserved, Standing, TopUp,
+    AccountKey, Balance, Begun, Breach, Cap, Denial, Entry, Event, Evidence, Fingerprint, Followed,
+    LeaseBook, Leased, Ledger, LedgerError, Marks, Meter, NewFollowed, NewReservation, NewTopUp,
+    Orphans, Outcome, Proof, Reading, Record, ReplicaId, Report, RequestId, Reserved, Seen,
+    Spending, Standing, TopUp,
 };
+use crate::planet::Kind;
 use crate::policy::Account;
-use crate::units::{Unit, UtcTime};
+use crate::units::{Amount, Unit, UtcTime};
 
 /// How many writes of the journal a request waits for, and how long for each.
 const MARKINGS: usize = 3;
@@ -354,6 +356,44 @@ impl Ledger for LeasedBooks {
         since: UtcTime,
     ) -> Result<Option<Record>, LedgerError> {
         self.books.undelivered(fingerprint, since).await
+    }
+
+    async fn follow(&self, new: &NewFollowed, now: UtcTime) -> Result<(), LedgerError> {
+        self.alive(|| self.books.follow(new, now)).await
+    }
+
+    async fn due(&self, limit: u32, now: UtcTime) -> Result<Vec<Followed>, LedgerError> {
+        self.alive(|| self.books.due(limit, now)).await
+    }
+
+    async fn seen(&self, request: RequestId, seen: &Seen, now: UtcTime) -> Result<(), LedgerError> {
+        self.alive(|| self.books.seen(request, seen, now)).await
+    }
+
+    async fn followed(
+        &self,
+        upstream: &str,
+        kind: Kind,
+        name: &str,
+    ) -> Result<Vec<Followed>, LedgerError> {
+        self.books.followed(upstream, kind, name).await
+    }
+
+    async fn next_due(&self) -> Result<Option<UtcTime>, LedgerError> {
+        self.books.next_due().await
+    }
+
+    async fn keep_reading(&self, reading: &Reading, now: UtcTime) -> Result<bool, LedgerError> {
+        self.alive(|| self.books.keep_reading(reading, now)).await
+    }
+
+    async fn meters(&self) -> Result<Vec<Meter>, LedgerError> {
+        self.books.meters().await
+    }
+
+    async fn spending(&self, of: &Spending) -> Result<Amount, LedgerError> {
+        self.up_to_date().await;
+        self.books.spending(of).await
     }
 
     async fn top_up(&self, new: &NewTopUp, now: UtcTime) -> Result<TopUp, LedgerError> {

@@ -8,7 +8,6 @@ use super::*;
 use crate::clock::ManualClock;
 use crate::ledger::{LEASE_LIFE, Model};
 use crate::store::contract::words::*;
-use crate::units::Amount;
 
 /// The promises that a caller sees. Those that count the lines of the journal are for the books alone; so is
 /// the promise that an id is spent, for a lease does not know the ids that reserved in the books before it.
@@ -263,6 +262,14 @@ unless_away! {
     fn recall(accounts: &[Account], now: UtcTime) -> ();
     fn delivered(request: RequestId, now: UtcTime) -> ();
     fn undelivered(fingerprint: Fingerprint, since: UtcTime) -> Option<Record>;
+    fn follow(new: &NewFollowed, now: UtcTime) -> ();
+    fn due(limit: u32, now: UtcTime) -> Vec<Followed>;
+    fn seen(request: RequestId, seen: &Seen, now: UtcTime) -> ();
+    fn followed(upstream: &str, kind: Kind, name: &str) -> Vec<Followed>;
+    fn next_due() -> Option<UtcTime>;
+    fn keep_reading(reading: &Reading, now: UtcTime) -> bool;
+    fn meters() -> Vec<Meter>;
+    fn spending(of: &Spending) -> Amount;
     fn top_up(new: &NewTopUp, now: UtcTime) -> TopUp;
     fn top_ups() -> Vec<TopUp>;
     fn publish(caps: &[Cap], now: UtcTime) -> ();

@@ -3,6 +3,8 @@
 
 use sqlx::PgConnection;
 
+use super::{follows, meters};
+
 use crate::ledger::{Cap, Epoch, Event, LOST_LEASE, TopUp};
 use crate::store::desk::{ChangedRecord, Changes, NewEntry};
 use crate::store::rows::{amounts_text, claims_text, draws_text, leases_text, state_columns};
@@ -34,6 +36,12 @@ pub(super) async fn write(
     if !changes.top_ups.is_empty() {
         put_top_ups(connection, &changes.top_ups).await?;
     }
+    if !changes.followed.is_empty() {
+        follows::put(connection, &changes.followed).await?;
+    }
+    if !changes.meters.is_empty() {
+        meters::put(connection, &changes.meters).await?;
+    }
     if let Some((replica, caps)) = changes.caps {
         put_caps(connection, &replica.to_string(), caps).await?;
     }
@@ -46,7 +54,7 @@ pub(super) async fn write(
     Ok(())
 }
 
-fn column<T, U>(rows: &[T], value: impl Fn(&T) -> U) -> Vec<U> {
+pub(super) fn column<T, U>(rows: &[T], value: impl Fn(&T) -> U) -> Vec<U> {
     rows.iter().map(value).collect()
 }
 
