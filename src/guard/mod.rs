@@ -13,6 +13,7 @@ mod haste;
 mod look_up;
 mod margins;
 mod meter;
+mod outlook;
 mod pace;
 mod pipeline;
 mod places;

@@ -40,7 +40,7 @@ pub struct Understood {
 
 /// Reads and prices a call, without asking anybody.
 pub fn predict(policy: &Policy, asked: &Asked<'_>, now: UtcTime) -> Result<Predicted, Refusal> {
-    price(policy, understand(policy, asked, now)?, now)
+    price(policy, understand(policy, asked, now)?, None, now)
 }
 
 /// Reads a call, and refuses one that asks for more of the past than the policy allows.
@@ -60,16 +60,19 @@ pub fn understand(policy: &Policy, asked: &Asked<'_>, now: UtcTime) -> Result<Un
     })
 }
 
-/// Prices a call. What cannot be bounded passes only where the policy lets it.
+/// Prices a call; what goes on spending, up to `until`. What cannot be bounded passes only where the policy
+/// lets it.
 pub(super) fn price(
     policy: &Policy,
     understood: Understood,
+    until: Option<UtcTime>,
     now: UtcTime,
 ) -> Result<Predicted, Refusal> {
     let Understood { reading, most, .. } = understood;
     let (prices, plan) = (policy.prices(), policy.plan());
-    let outlook = cost::estimate(&reading.ask, prices, plan, now)
-        .and_then(|estimate| Ok((estimate, cost::settled(&reading.ask, prices, plan, now)?)));
+    let ask = &reading.ask;
+    let outlook = cost::estimate(ask, prices, plan, now, until)
+        .and_then(|estimate| Ok((estimate, cost::settled(ask, prices, plan, now, until)?)));
     let outlook = match most {
         Some(most) => at_most(outlook, most),
         None => outlook,
@@ -178,7 +181,7 @@ fn in_words(span: Duration) -> String {
     }
 }
 
-fn not_predictable(unbounded: &Unbounded) -> Refusal {
+pub(super) fn not_predictable(unbounded: &Unbounded) -> Refusal {
     let detail = format!(
         "The cost of this request cannot be predicted: {unbounded}. The guard forwards only what it can \
          put an upper bound on."
