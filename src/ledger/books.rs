@@ -150,6 +150,9 @@ pub enum State {
     Reconciled(Evidence),
 }
 
+/// Who it was that acted, where no person did.
+pub const GUARD: &str = "guard";
+
 /// Stands for the API of what is no request: a lease that nobody can account for.
 pub const LOST_LEASE: &str = "lease";
 
@@ -213,6 +216,15 @@ impl NewReservation {
             reserved_at: now,
             closed_at: None,
         }
+    }
+
+    /// What the books keep of it where it is taken at its prediction at once.
+    pub fn settled(&self, now: UtcTime) -> Record {
+        let charge = Charge {
+            amounts: self.predicted.clone(),
+            source: ChargeSource::Predicted,
+        };
+        self.held(now).entering(State::Settled(charge), now)
     }
 
     /// Each account may be claimed once; the order of claims is the caller's.
@@ -311,7 +323,7 @@ impl Evidence {
     pub fn of_journal(account: &Account) -> Self {
         Self {
             amounts: Amounts::of(account.unit, Amount::ZERO),
-            by: "guard".into(),
+            by: GUARD.into(),
             why: "the journal of the guard that had the lease did not allow it to be spent".into(),
         }
     }
@@ -330,7 +342,7 @@ impl Evidence {
         };
         Some(Self {
             amounts,
-            by: "guard".into(),
+            by: GUARD.into(),
             why: "the guard that sent the request was silent, and has answered".into(),
         })
     }
@@ -396,7 +408,8 @@ impl State {
         matches!(self, Self::Settled(charge) if charge.source == ChargeSource::Predicted)
     }
 
-    /// What a claim came to in this state, once that is known.
+    /// What a claim came to in this state, once that is known. Windows of different lengths claim their own
+    /// shares of what goes on spending, so that a mere prediction settles at no more than each has claimed.
     pub fn charged(&self, claim: &Claim) -> Option<Amount> {
         let amounts = match self {
             Self::Held | Self::Unknown { .. } => return None,
@@ -404,7 +417,11 @@ impl State {
             Self::Settled(charge) => &charge.amounts,
             Self::Reconciled(evidence) => &evidence.amounts,
         };
-        Some(amounts.get(claim.account.unit).unwrap_or(claim.amount))
+        let charged = amounts.get(claim.account.unit).unwrap_or(claim.amount);
+        if self.is_only_predicted() {
+            return Some(charged.min(claim.amount));
+        }
+        Some(charged)
     }
 
     /// The journal's note on entering this state.

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::ledger::{Evidence, NewReservation, NewTopUp, Outcome, Record, Report, State};
+use crate::ledger::{Evidence, NewReservation, NewTopUp, Outcome, Record, Report, State, Turn};
 use crate::policy::Account;
 
 pub(super) fn reservation(new: &NewReservation) -> NewReservation {
@@ -17,6 +17,21 @@ pub(super) fn reservation(new: &NewReservation) -> NewReservation {
         claim.account = account(&claim.account);
     }
     new
+}
+
+pub(super) fn turn(turn: &Turn) -> Turn {
+    let mut turn = turn.clone();
+    let kept = &mut turn.commitment;
+    kept.upstream = shared(Arc::clone(&kept.upstream));
+    kept.subscription = kept.subscription.take().map(shared);
+    turn.takes = turn.takes.as_ref().map(reservation);
+    turn.gives_back = turn
+        .gives_back
+        .iter()
+        .map(|(given, amount)| (account(given), *amount))
+        .collect();
+    turn.why = turn.why.as_deref().map(text);
+    turn
 }
 
 pub(super) fn account(account: &Account) -> Account {

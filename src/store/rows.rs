@@ -370,7 +370,7 @@ fn replica(text: &str) -> Result<ReplicaId, LedgerError> {
         .map_err(|_| corrupt("the name of a guard", text))
 }
 
-fn amount(micros: i64) -> Result<Amount, LedgerError> {
+pub(super) fn amount(micros: i64) -> Result<Amount, LedgerError> {
     Amount::from_micros(micros).ok_or_else(|| corrupt("an amount", micros))
 }
 
@@ -389,7 +389,7 @@ fn fingerprint(digest: &[u8]) -> Result<Fingerprint, LedgerError> {
         .map_err(|_| corrupt("a fingerprint", "of another length"))
 }
 
-fn corrupt(kind: &str, value: impl std::fmt::Display) -> LedgerError {
+pub(super) fn corrupt(kind: &str, value: impl std::fmt::Display) -> LedgerError {
     LedgerError::Corrupt {
         what: format!("'{value}' is not {kind}"),
     }

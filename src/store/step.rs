@@ -7,7 +7,9 @@ use tracing::debug;
 
 use super::desk::Desk;
 use super::tables::{Closing, Wanted};
-use crate::ledger::{LedgerError, NewReservation, Outcome, RequestId, Reserved};
+use crate::ledger::{
+    CommitmentId, LedgerError, NewReservation, Outcome, RequestId, Reserved, Turn,
+};
 use crate::policy::Account;
 use crate::units::UtcTime;
 
@@ -25,6 +27,7 @@ pub(super) struct Step {
 pub(super) struct About {
     pub(super) requests: Vec<RequestId>,
     pub(super) accounts: Vec<Account>,
+    pub(super) commitments: Vec<CommitmentId>,
     pub(super) closing: Option<Closing>,
 }
 
@@ -84,7 +87,7 @@ impl Step {
                 .iter()
                 .map(|claim| claim.account.clone())
                 .collect(),
-            closing: None,
+            ..About::default()
         };
         let work = Box::new(Reserve {
             new,
@@ -134,6 +137,21 @@ impl About {
         }
     }
 
+    pub(super) fn turns(turns: &[Turn]) -> Self {
+        let mut about = Self::default();
+        for turn in turns {
+            about.commitments.push(turn.commitment.id);
+            let given = turn.gives_back.iter().map(|(account, _)| account);
+            about.accounts.extend(given.cloned());
+            if let Some(takes) = &turn.takes {
+                about.requests.push(takes.request);
+                let claimed = takes.claims.iter().map(|claim| &claim.account);
+                about.accounts.extend(claimed.cloned());
+            }
+        }
+        about
+    }
+
     pub(super) fn closing(lives: Closing) -> Self {
         Self {
             closing: Some(lives),
@@ -148,6 +166,7 @@ pub(super) fn wanted(steps: &[Step], desk: &Desk) -> Wanted {
     for Step { about, .. } in steps {
         wanted.requests.extend(&about.requests);
         wanted.accounts.extend(about.accounts.iter().cloned());
+        wanted.commitments.extend(&about.commitments);
         wanted.closing.extend(about.closing);
     }
     desk.complete(&mut wanted);

@@ -7,9 +7,9 @@ use super::queue::Queue;
 use super::step::{About, Step};
 use super::tables::Closing;
 use crate::ledger::{
-    Balance, Begun, Cap, Entry, Event, Evidence, Fingerprint, Leased, Ledger, LedgerError,
-    NewReservation, NewTopUp, Outcome, Proof, Record, ReplicaId, Report, RequestId, Reserved,
-    Standing, TopUp,
+    Balance, Begun, Cap, Commitment, Entry, Event, Evidence, Fingerprint, Kept, Leased, Ledger,
+    LedgerError, NewReservation, NewTopUp, Outcome, Proof, Record, ReplicaId, Report, RequestId,
+    Reserved, Standing, TopUp, Turn,
 };
 use crate::policy::Account;
 use crate::units::UtcTime;
@@ -30,6 +30,7 @@ pub(super) trait Readers: Send + Sync {
         since: UtcTime,
     ) -> Result<Option<Record>, LedgerError>;
     async fn top_ups(&self) -> Result<Vec<TopUp>, LedgerError>;
+    async fn commitments(&self) -> Result<Vec<Commitment>, LedgerError>;
     async fn published(&self) -> Result<Vec<(ReplicaId, Cap)>, LedgerError>;
     async fn balances(&self) -> Result<Vec<Balance>, LedgerError>;
     async fn balance(&self, account: &Account) -> Result<Balance, LedgerError>;
@@ -121,7 +122,7 @@ impl<R: Readers> Ledger for Stored<R> {
                 .chain(report.wants.iter().map(|want| &want.account))
                 .cloned()
                 .collect(),
-            closing: None,
+            ..About::default()
         };
         self.queue
             .ask(Step::new(about, move |desk| desk.report(&report, now)))
@@ -162,6 +163,16 @@ impl<R: Readers> Ledger for Stored<R> {
 
     async fn top_ups(&self) -> Result<Vec<TopUp>, LedgerError> {
         self.readers.top_ups().await
+    }
+
+    async fn keep(&self, turns: &[Turn], now: UtcTime) -> Result<Vec<Kept>, LedgerError> {
+        let turns: Vec<Turn> = turns.iter().map(plain::turn).collect();
+        let step = Step::new(About::turns(&turns), move |desk| desk.keep(&turns, now));
+        self.queue.ask(step).await
+    }
+
+    async fn commitments(&self) -> Result<Vec<Commitment>, LedgerError> {
+        self.readers.commitments().await
     }
 
     async fn publish(&self, caps: &[Cap], now: UtcTime) -> Result<(), LedgerError> {

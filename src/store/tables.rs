@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use super::desk::Changes;
 use super::rows::Found;
 use crate::ledger::{
-    AccountKey, Balance, Cap, Draws, Epoch, LedgerError, Record, ReplicaId, RequestId, TopUp,
+    AccountKey, Balance, Cap, Commitment, CommitmentId, Draws, Epoch, LedgerError, Record,
+    ReplicaId, RequestId, TopUp,
 };
 use crate::policy::Account;
 use crate::units::{Amount, UtcTime};
@@ -40,6 +41,7 @@ pub(super) trait Tables: Send + 'static {
 pub(super) struct Wanted {
     pub(super) requests: Vec<RequestId>,
     pub(super) accounts: Vec<Account>,
+    pub(super) commitments: Vec<CommitmentId>,
     /// Whose lives are to be closed: with all that they hold, all that they lease, and the requests under
     /// which their lost leases may stand.
     pub(super) closing: Vec<Closing>,
@@ -63,6 +65,8 @@ pub(super) struct Loaded {
     pub(super) records: Vec<Record>,
     /// Those that have, but whose records cannot be read.
     pub(super) broken: Vec<(RequestId, LedgerError)>,
+    /// Those of the wanted commitments that are there.
+    pub(super) commitments: Vec<Commitment>,
     /// What the lives hold that may be closed.
     pub(super) held: BTreeMap<RequestId, Epoch>,
     pub(super) context: Option<Context>,
@@ -210,6 +214,7 @@ impl Loaded {
             rows,
             records,
             broken,
+            commitments: Vec::new(),
             held: BTreeMap::new(),
             context: None,
         }

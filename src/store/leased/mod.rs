@@ -21,9 +21,9 @@ use tracing::{debug, warn};
 
 use crate::clock::Clock;
 use crate::ledger::{
-    AccountKey, Balance, Begun, Breach, Cap, Entry, Event, Evidence, Fingerprint, LeaseBook,
-    Leased, Ledger, LedgerError, Marks, NewReservation, NewTopUp, Orphans, Outcome, Proof, Record,
-    ReplicaId, Report, RequestId, Reserved, Standing, TopUp,
+    AccountKey, Balance, Begun, Breach, Cap, Commitment, Entry, Event, Evidence, Fingerprint, Kept,
+    LeaseBook, Leased, Ledger, LedgerError, Marks, NewReservation, NewTopUp, Orphans, Outcome,
+    Proof, Record, ReplicaId, Report, RequestId, Reserved, Standing, TopUp, Turn,
 };
 use crate::policy::Account;
 use crate::units::{Unit, UtcTime};
@@ -315,6 +315,14 @@ impl Ledger for LeasedBooks {
 
     async fn top_ups(&self) -> Result<Vec<TopUp>, LedgerError> {
         self.books.top_ups().await
+    }
+
+    async fn keep(&self, turns: &[Turn], now: UtcTime) -> Result<Vec<Kept>, LedgerError> {
+        self.alive(|| self.books.keep(turns, now)).await
+    }
+
+    async fn commitments(&self) -> Result<Vec<Commitment>, LedgerError> {
+        self.books.commitments().await
     }
 
     async fn publish(&self, caps: &[Cap], now: UtcTime) -> Result<(), LedgerError> {

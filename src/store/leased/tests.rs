@@ -265,6 +265,8 @@ unless_away! {
     fn undelivered(fingerprint: Fingerprint, since: UtcTime) -> Option<Record>;
     fn top_up(new: &NewTopUp, now: UtcTime) -> TopUp;
     fn top_ups() -> Vec<TopUp>;
+    fn keep(turns: &[Turn], now: UtcTime) -> Vec<Kept>;
+    fn commitments() -> Vec<Commitment>;
     fn publish(caps: &[Cap], now: UtcTime) -> ();
     fn published() -> Vec<(ReplicaId, Cap)>;
     fn balances() -> Vec<Balance>;

@@ -30,7 +30,8 @@ use super::queue::Queue;
 use super::stored::{Readers, Stored};
 use crate::identity::Secret;
 use crate::ledger::{
-    Balance, Cap, Entry, Event, Fingerprint, LedgerError, Record, ReplicaId, RequestId, TopUp,
+    Balance, Cap, Commitment, Entry, Event, Fingerprint, LedgerError, Record, ReplicaId, RequestId,
+    TopUp,
 };
 use crate::policy::Account;
 use crate::units::UtcTime;
@@ -66,6 +67,10 @@ impl Readers for PgReaders {
 
     async fn top_ups(&self) -> Result<Vec<TopUp>, LedgerError> {
         within(context::top_ups(&self.0)).await
+    }
+
+    async fn commitments(&self) -> Result<Vec<Commitment>, LedgerError> {
+        within(read::commitments(&self.0)).await
     }
 
     async fn published(&self) -> Result<Vec<(ReplicaId, Cap)>, LedgerError> {

@@ -28,7 +28,8 @@ use super::OpenError;
 use super::queue::Queue;
 use super::stored::{Readers, Stored};
 use crate::ledger::{
-    Balance, Cap, Entry, Event, Fingerprint, LedgerError, Record, ReplicaId, RequestId, TopUp,
+    Balance, Cap, Commitment, Entry, Event, Fingerprint, LedgerError, Record, ReplicaId, RequestId,
+    TopUp,
 };
 use crate::policy::Account;
 use crate::units::UtcTime;
@@ -64,6 +65,10 @@ impl Readers for SqliteReaders {
     async fn top_ups(&self) -> Result<Vec<TopUp>, LedgerError> {
         let mut connection = self.0.acquire().await.map_err(super::rows::failed)?;
         context::top_ups(&mut connection).await
+    }
+
+    async fn commitments(&self) -> Result<Vec<Commitment>, LedgerError> {
+        read::commitments(&self.0).await
     }
 
     async fn published(&self) -> Result<Vec<(ReplicaId, Cap)>, LedgerError> {

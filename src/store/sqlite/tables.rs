@@ -87,6 +87,8 @@ impl Tables for SqliteTables {
             }
         }
         Ok(Loaded {
+            commitments: read::wanted_commitments(&mut self.connection, &wanted.commitments)
+                .await?,
             held,
             context,
             ..Loaded::new(found, rows)
