@@ -83,7 +83,7 @@ impl Problem {
 impl From<LedgerError> for Problem {
     fn from(cause: LedgerError) -> Self {
         let status = match &cause {
-            LedgerError::NotReserved(_) => StatusCode::NOT_FOUND,
+            LedgerError::NotReserved(_) | LedgerError::NotFollowed(_) => StatusCode::NOT_FOUND,
             LedgerError::NotInDoubt(_) | LedgerError::Reused(_) => StatusCode::CONFLICT,
             LedgerError::Overflow { .. } | LedgerError::ClaimedTwice { .. } => {
                 StatusCode::UNPROCESSABLE_ENTITY

@@ -22,6 +22,7 @@ use super::resent::{Ending, Turn};
 use super::revising::Alone;
 use super::settle::{Heard, Terms};
 use super::shared::Part;
+use super::trail::Trail;
 use crate::clock::Stopwatch;
 use crate::identity::Presented;
 use crate::ledger::{Charge, ChargeSource, NewReservation, Outcome, Reservation, Standing};
@@ -43,6 +44,8 @@ pub(super) struct Exchange {
     pub(super) holding: Option<NewReservation>,
     pub(super) predicted: Predicted,
     pub(super) turn: Option<Turn>,
+    /// Of a create whose answer names what it made.
+    pub(super) trail: Option<Trail>,
     /// Whether the books are to find it as the activation of its asset.
     pub(super) remembered: bool,
     /// Keeps other changes of the same thing away until this one is answered.
@@ -101,6 +104,7 @@ impl Exchange {
         if self.paid_for_nobody(&outcome, &sent) {
             guard.forget_activation(self.case.request).await;
         }
+        let sent = self.trace(sent).await;
         self.book(outcome).await;
         let gathering = Stopwatch::start();
         let sent = self.share(sent).await;

@@ -31,6 +31,7 @@ mod service;
 mod settle;
 mod shared;
 mod token;
+mod trail;
 mod weigh;
 mod wishes;
 

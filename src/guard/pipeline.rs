@@ -30,6 +30,7 @@ use super::resent::{self, Resends, Turn};
 use super::revising::Revising;
 use super::service::Service;
 use super::shared::{Asking, Part, Share, Sharing};
+use super::trail::Trail;
 use super::weigh::{Weighed, over_budget, weigh};
 use super::wishes::Wishes;
 use crate::clock::{Clock, Stopwatch};
@@ -163,6 +164,7 @@ impl Guard {
         let fingerprint = turn.as_ref().map(Turn::fingerprint).or(found_by);
         let exchange = Exchange {
             turn,
+            trail: Trail::of(&route, path),
             part,
             remembered: found_by.is_some(),
             alone: looked_up.alone,
@@ -194,6 +196,7 @@ impl Guard {
             holding: holding(case, &caller, route.operation, &weighed, fingerprint),
             predicted: weighed.predicted,
             turn: None,
+            trail: None,
             remembered: false,
             alone: None,
             part: Part::None,

@@ -174,6 +174,8 @@ pub enum LedgerError {
     Reused(RequestId),
     #[error("request {0} is not in doubt, so no evidence is needed")]
     NotInDoubt(RequestId),
+    #[error("nothing that request {0} made is followed")]
+    NotFollowed(RequestId),
     #[error("budget {budget} is claimed twice by one request")]
     ClaimedTwice { budget: Arc<str> },
     #[error("the sum of budget {budget} is too large to count")]

@@ -10,6 +10,7 @@ mod books;
 mod cap;
 mod commitment;
 mod fingerprint;
+mod followed;
 mod lease;
 mod model;
 mod replica;
@@ -28,6 +29,7 @@ pub use books::{
 pub use cap::changes;
 pub use commitment::{Ahead, Commitment, CommitmentId, Course, Kept, Turn};
 pub use fingerprint::Fingerprint;
+pub use followed::{Followed, NewFollowed, Seen};
 pub use lease::{LEASE_LIFE, LeaseBook, Marks, Orphans};
 pub use model::Model;
 pub use replica::{Begun, Epoch, Proof, ReplicaId};
@@ -38,6 +40,7 @@ pub use top_up::{Draws, NewTopUp, TopUp, drawn, left, redraw};
 
 use async_trait::async_trait;
 
+use crate::planet::Kind;
 use crate::policy::Account;
 use crate::units::UtcTime;
 
@@ -117,6 +120,27 @@ pub trait Ledger: Send + Sync {
         fingerprint: Fingerprint,
         since: UtcTime,
     ) -> Result<Option<Record>, LedgerError>;
+
+    /// Follows what a request has made upstream from here on. Repeating it changes nothing.
+    async fn follow(&self, new: &NewFollowed, now: UtcTime) -> Result<(), LedgerError>;
+
+    /// Takes what is due to be asked about, the longest overdue first, and puts each off by its next pause: so
+    /// of many guards one asks, and another does when that one has not written down what it saw.
+    async fn due(&self, limit: u32, now: UtcTime) -> Result<Vec<Followed>, LedgerError>;
+
+    /// Notes what was seen of a request's thing. What is over stays as it ended.
+    async fn seen(&self, request: RequestId, seen: &Seen, now: UtcTime) -> Result<(), LedgerError>;
+
+    /// All that is or was followed under this name, oldest request first.
+    async fn followed(
+        &self,
+        upstream: &str,
+        kind: Kind,
+        name: &str,
+    ) -> Result<Vec<Followed>, LedgerError>;
+
+    /// When something is due next; `None` while nothing is open.
+    async fn next_due(&self) -> Result<Option<UtcTime>, LedgerError>;
 
     /// Allows more than a budget's limit, once.
     async fn top_up(&self, new: &NewTopUp, now: UtcTime) -> Result<TopUp, LedgerError>;

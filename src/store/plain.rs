@@ -4,7 +4,9 @@
 
 use std::sync::Arc;
 
-use crate::ledger::{Evidence, NewReservation, NewTopUp, Outcome, Record, Report, State, Turn};
+use crate::ledger::{
+    Evidence, NewFollowed, NewReservation, NewTopUp, Outcome, Record, Report, Seen, State, Turn,
+};
 use crate::policy::Account;
 
 pub(super) fn reservation(new: &NewReservation) -> NewReservation {
@@ -73,6 +75,21 @@ pub(super) fn report(report: &Report) -> Report {
         }
     }
     report
+}
+
+pub(super) fn followed(new: &NewFollowed) -> NewFollowed {
+    let mut new = new.clone();
+    new.upstream = shared(new.upstream);
+    new.made.name = text(&new.made.name);
+    new.made.path = text(&new.made.path);
+    new
+}
+
+pub(super) fn seen(seen: &Seen) -> Seen {
+    Seen {
+        state: text(&seen.state),
+        over: seen.over,
+    }
 }
 
 pub(super) fn top_up(new: &NewTopUp) -> NewTopUp {

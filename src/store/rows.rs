@@ -8,8 +8,9 @@ use std::sync::Arc;
 use super::tables::{Life, Recall, Row, Slice};
 use crate::ledger::{
     Balance, Cap, Charge, ChargeSource, Draws, Entry, EntryKind, Epoch, Event, Evidence,
-    Fingerprint, LedgerError, Record, ReplicaId, RequestId, State, TopUp, drawn,
+    Fingerprint, Followed, LedgerError, Record, ReplicaId, RequestId, State, TopUp, drawn,
 };
+use crate::planet::{Kind, Made};
 use crate::policy::{Account, Claim};
 use crate::units::{Amount, Amounts, Span, Unit, UtcTime};
 
@@ -189,6 +190,25 @@ pub(super) fn event(row: &impl Cells) -> Result<Event, LedgerError> {
         at: instant(row.number("at")?)?,
         by: row.text("author")?.into(),
         what: row.text("what")?.into(),
+    })
+}
+
+pub(super) fn followed(row: &impl Cells) -> Result<Followed, LedgerError> {
+    let (kind, tries) = (row.text("kind")?, row.number("tries")?);
+    let over = row.number_if_any("over_at")?;
+    Ok(Followed {
+        request: row.request("reservation")?,
+        upstream: row.text("upstream")?.into(),
+        made: Made {
+            kind: Kind::named(kind).ok_or_else(|| corrupt("a kind of thing to follow", kind))?,
+            name: row.text("name")?.into(),
+            path: row.text("path")?.into(),
+        },
+        since: instant(row.number("since")?)?,
+        tries: u32::try_from(tries).map_err(|_| corrupt("a number of tries", tries))?,
+        next_at: instant(row.number("next_at")?)?,
+        state: row.text_if_any("state")?.map(str::to_owned),
+        over_at: over.map(instant).transpose()?,
     })
 }
 

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 use tracing::debug;
 
 use super::desk::Desk;
-use super::tables::{Closing, Wanted};
+use super::tables::{Closing, Due, Wanted};
 use crate::ledger::{
     CommitmentId, LedgerError, NewReservation, Outcome, RequestId, Reserved, Turn,
 };
@@ -29,6 +29,9 @@ pub(super) struct About {
     pub(super) accounts: Vec<Account>,
     pub(super) commitments: Vec<CommitmentId>,
     pub(super) closing: Option<Closing>,
+    /// Requests, for what they made and is followed.
+    pub(super) followed: Vec<RequestId>,
+    pub(super) due: Option<Due>,
 }
 
 /// What became of the answer to a step.
@@ -168,6 +171,8 @@ pub(super) fn wanted(steps: &[Step], desk: &Desk) -> Wanted {
         wanted.accounts.extend(about.accounts.iter().cloned());
         wanted.commitments.extend(&about.commitments);
         wanted.closing.extend(about.closing);
+        wanted.followed.extend(&about.followed);
+        wanted.due.extend(about.due);
     }
     desk.complete(&mut wanted);
     wanted

@@ -5,12 +5,13 @@ use async_trait::async_trait;
 use super::plain;
 use super::queue::Queue;
 use super::step::{About, Step};
-use super::tables::Closing;
+use super::tables::{Closing, Due};
 use crate::ledger::{
-    Balance, Begun, Cap, Commitment, Entry, Event, Evidence, Fingerprint, Kept, Leased, Ledger,
-    LedgerError, NewReservation, NewTopUp, Outcome, Proof, Record, ReplicaId, Report, RequestId,
-    Reserved, Standing, TopUp, Turn,
+    Balance, Begun, Cap, Commitment, Entry, Event, Evidence, Fingerprint, Followed, Kept, Leased,
+    Ledger, LedgerError, NewFollowed, NewReservation, NewTopUp, Outcome, Proof, Record, ReplicaId,
+    Report, RequestId, Reserved, Seen, Standing, TopUp, Turn,
 };
+use crate::planet::Kind;
 use crate::policy::Account;
 use crate::units::UtcTime;
 
@@ -29,6 +30,13 @@ pub(super) trait Readers: Send + Sync {
         fingerprint: Fingerprint,
         since: UtcTime,
     ) -> Result<Option<Record>, LedgerError>;
+    async fn followed(
+        &self,
+        upstream: &str,
+        kind: Kind,
+        name: &str,
+    ) -> Result<Vec<Followed>, LedgerError>;
+    async fn next_due(&self) -> Result<Option<UtcTime>, LedgerError>;
     async fn top_ups(&self) -> Result<Vec<TopUp>, LedgerError>;
     async fn commitments(&self) -> Result<Vec<Commitment>, LedgerError>;
     async fn published(&self) -> Result<Vec<(ReplicaId, Cap)>, LedgerError>;
@@ -153,6 +161,48 @@ impl<R: Readers> Ledger for Stored<R> {
         since: UtcTime,
     ) -> Result<Option<Record>, LedgerError> {
         self.readers.undelivered(fingerprint, since).await
+    }
+
+    async fn follow(&self, new: &NewFollowed, now: UtcTime) -> Result<(), LedgerError> {
+        let about = About {
+            followed: vec![new.request],
+            ..About::request(new.request)
+        };
+        let new = plain::followed(new);
+        let step = Step::new(about, move |desk| desk.follow(&new, now));
+        self.queue.ask(step).await
+    }
+
+    async fn due(&self, limit: u32, now: UtcTime) -> Result<Vec<Followed>, LedgerError> {
+        let about = About {
+            due: Some(Due { now, limit }),
+            ..About::default()
+        };
+        let step = Step::new(about, move |desk| desk.due(limit, now));
+        self.queue.ask(step).await
+    }
+
+    async fn seen(&self, request: RequestId, seen: &Seen, now: UtcTime) -> Result<(), LedgerError> {
+        let about = About {
+            followed: vec![request],
+            ..About::default()
+        };
+        let seen = plain::seen(seen);
+        let step = Step::new(about, move |desk| desk.see(request, &seen, now));
+        self.queue.ask(step).await
+    }
+
+    async fn followed(
+        &self,
+        upstream: &str,
+        kind: Kind,
+        name: &str,
+    ) -> Result<Vec<Followed>, LedgerError> {
+        self.readers.followed(upstream, kind, name).await
+    }
+
+    async fn next_due(&self) -> Result<Option<UtcTime>, LedgerError> {
+        self.readers.next_due().await
     }
 
     async fn top_up(&self, new: &NewTopUp, now: UtcTime) -> Result<TopUp, LedgerError> {

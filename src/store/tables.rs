@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use super::desk::Changes;
 use super::rows::Found;
 use crate::ledger::{
-    AccountKey, Balance, Cap, Commitment, CommitmentId, Draws, Epoch, LedgerError, Record,
-    ReplicaId, RequestId, TopUp,
+    AccountKey, Balance, Cap, Commitment, CommitmentId, Draws, Epoch, Followed, LedgerError,
+    Record, ReplicaId, RequestId, TopUp,
 };
 use crate::policy::Account;
 use crate::units::{Amount, UtcTime};
@@ -45,6 +45,10 @@ pub(super) struct Wanted {
     /// Whose lives are to be closed: with all that they hold, all that they lease, and the requests under
     /// which their lost leases may stand.
     pub(super) closing: Vec<Closing>,
+    /// Requests, for what they made and is followed.
+    pub(super) followed: Vec<RequestId>,
+    /// What is followed and due, whoever made it.
+    pub(super) due: Vec<Due>,
     /// Whether the context must be read.
     pub(super) context: bool,
 }
@@ -58,6 +62,13 @@ pub(super) enum Closing {
     SilentSince(UtcTime),
 }
 
+/// The things that are due then, the longest overdue first, and no more than that.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Due {
+    pub(super) now: UtcTime,
+    pub(super) limit: u32,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Loaded {
     pub(super) rows: Vec<Row>,
@@ -69,6 +80,7 @@ pub(super) struct Loaded {
     pub(super) commitments: Vec<Commitment>,
     /// What the lives hold that may be closed.
     pub(super) held: BTreeMap<RequestId, Epoch>,
+    pub(super) followed: Vec<Followed>,
     pub(super) context: Option<Context>,
 }
 
@@ -216,6 +228,7 @@ impl Loaded {
             broken,
             commitments: Vec::new(),
             held: BTreeMap::new(),
+            followed: Vec::new(),
             context: None,
         }
     }

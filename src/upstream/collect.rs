@@ -6,13 +6,14 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use futures_util::{StreamExt, stream};
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, EXPECT};
-use http_body::Body as _;
-use http_body_util::BodyExt;
+use http_body::{Body as _, Frame};
+use http_body_util::{BodyExt, BodyStream, StreamBody};
 use tokio::time::timeout;
 
-use super::body::{Body, BodyError};
+use super::body::{Body, BodyError, full};
 
 /// Room made before the first byte has come; an announced length alone buys no more.
 const FIRST_ROOM: usize = 64 * 1024;
@@ -112,12 +113,30 @@ async fn gather(body: &mut Body, max: usize) -> Result<Bytes, CollectError> {
     Ok(gathered.freeze())
 }
 
+/// The whole of a body that has at most `max` bytes, and the body as it was.
+pub async fn overhear(mut body: Body, max: usize) -> (Option<Bytes>, Body) {
+    let mut gathered = BytesMut::new();
+    while gathered.len() <= max {
+        match body.frame().await {
+            None => {
+                let whole = gathered.freeze();
+                return (Some(whole.clone()), full(whole));
+            }
+            Some(Ok(frame)) => gathered.extend_from_slice(&frame.into_data().unwrap_or_default()),
+            Some(Err(cause)) => {
+                let frames = [Ok(Frame::data(gathered.freeze())), Err(cause)];
+                return (None, Body::new(StreamBody::new(stream::iter(frames))));
+            }
+        }
+    }
+    let first = stream::iter([Ok(Frame::data(gathered.freeze()))]);
+    let rest = BodyStream::new(body);
+    (None, Body::new(StreamBody::new(first.chain(rest))))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::upstream::body::full;
-    use futures_util::stream;
-    use http_body::Frame;
     use http_body_util::StreamBody;
 
     const LONG: Duration = Duration::from_mins(1);

@@ -26,7 +26,7 @@ pub use body::{Body, BodyError, empty, from_wire, full};
 pub use caching::{
     Directives, age, between, has_validator, lifetime, may_be_kept, may_be_shared, varies_by,
 };
-pub use collect::{CollectError, coding, collect, collect_request};
+pub use collect::{CollectError, coding, collect, collect_request, overhear};
 pub use count::{Passed, counted};
 pub use date::http_date;
 pub use detach::Exchanges;

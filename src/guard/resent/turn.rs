@@ -3,11 +3,7 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
-use futures_util::{StreamExt, stream};
 use http::Response;
-use http_body::Frame;
-use http_body_util::{BodyExt, BodyStream, StreamBody};
 use tokio::sync::watch;
 use tracing::error;
 
@@ -15,7 +11,7 @@ use super::memory::LARGEST_ANSWER;
 use super::{Kept, Progress, Resends};
 use crate::guard::answer::{Answer, Reply};
 use crate::ledger::{Fingerprint, RequestId};
-use crate::upstream::{Body, counted, full};
+use crate::upstream::{Body, counted, overhear};
 
 /// What became of a create at Planet.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -92,7 +88,7 @@ impl Turn {
 
     async fn keep(&self, response: Response<Body>) -> (Response<Body>, Progress) {
         let (head, body) = response.into_parts();
-        let (whole, body) = gather(body).await;
+        let (whole, body) = overhear(body, LARGEST_ANSWER).await;
         let kept = whole
             .filter(|whole| self.of.resends.memory().has_room_for(whole.len()))
             .map(|body| Kept {
@@ -167,25 +163,4 @@ impl Delivery {
             }
         }));
     }
-}
-
-/// The whole of a body that is small enough to keep, and the body as it was.
-async fn gather(mut body: Body) -> (Option<Bytes>, Body) {
-    let mut gathered = BytesMut::new();
-    while gathered.len() <= LARGEST_ANSWER {
-        match body.frame().await {
-            None => {
-                let whole = gathered.freeze();
-                return (Some(whole.clone()), full(whole));
-            }
-            Some(Ok(frame)) => gathered.extend_from_slice(&frame.into_data().unwrap_or_default()),
-            Some(Err(cause)) => {
-                let frames = [Ok(Frame::data(gathered.freeze())), Err(cause)];
-                return (None, Body::new(StreamBody::new(stream::iter(frames))));
-            }
-        }
-    }
-    let first = stream::iter([Ok(Frame::data(gathered.freeze()))]);
-    let rest = BodyStream::new(body);
-    (None, Body::new(StreamBody::new(first.chain(rest))))
 }

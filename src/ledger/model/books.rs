@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::lives::{Life, Slice};
 use crate::ledger::{
     AccountKey, Balance, Breach, Cap, Commitment, CommitmentId, Draws, Entry, EntryKind, Epoch,
-    Event, Evidence, GUARD, Kept, LedgerError, NewReservation, NewTopUp, Outcome, Record,
+    Event, Evidence, Followed, GUARD, Kept, LedgerError, NewReservation, NewTopUp, Outcome, Record,
     ReplicaId, RequestId, Reserved, Standing, State, TopUp, Turn, changes, drawn, left, redraw,
 };
 use crate::policy::{Account, Claim};
@@ -22,6 +22,7 @@ pub(super) struct Books {
     pub(super) slices: BTreeMap<(Epoch, AccountKey), Slice>,
     /// When an account's leases were last recalled.
     pub(super) recalls: BTreeMap<AccountKey, UtcTime>,
+    pub(super) followed: BTreeMap<RequestId, Followed>,
     pub(super) top_ups: Vec<TopUp>,
     draws: BTreeMap<AccountKey, Draws>,
     caps: BTreeMap<ReplicaId, Vec<Cap>>,

@@ -15,10 +15,11 @@ use async_trait::async_trait;
 
 use self::books::Books;
 use super::{
-    Balance, Begun, Cap, Commitment, Entry, Epoch, Event, Evidence, Fingerprint, Kept, Leased,
-    Ledger, LedgerError, NewReservation, NewTopUp, Outcome, Proof, Record, ReplicaId, Report,
-    RequestId, Reserved, Standing, State, TopUp, Turn,
+    Balance, Begun, Cap, Commitment, Entry, Epoch, Event, Evidence, Fingerprint, Followed, Kept,
+    Leased, Ledger, LedgerError, NewFollowed, NewReservation, NewTopUp, Outcome, Proof, Record,
+    ReplicaId, Report, RequestId, Reserved, Seen, Standing, State, TopUp, Turn,
 };
+use crate::planet::Kind;
 use crate::policy::Account;
 use crate::units::UtcTime;
 
@@ -175,6 +176,55 @@ impl Ledger for Model {
                 && !matches!(record.state, State::Voided | State::Reconciled(_))
         });
         Ok(found.cloned())
+    }
+
+    async fn follow(&self, new: &NewFollowed, now: UtcTime) -> Result<(), LedgerError> {
+        self.own_step(|books, _| {
+            books.find(new.request)?;
+            let known = books.followed.entry(new.request);
+            known.or_insert_with(|| new.begin(now));
+            Ok(())
+        })
+    }
+
+    async fn due(&self, limit: u32, now: UtcTime) -> Result<Vec<Followed>, LedgerError> {
+        self.own_step(|books, _| {
+            let mut due: Vec<&mut Followed> = books.followed.values_mut().collect();
+            due.retain(|one| one.is_due(now));
+            due.sort_by_key(|one| (one.next_at, one.request));
+            let taken = due.into_iter().zip(0..limit).map(|(one, _)| {
+                one.put_off(now);
+                one.clone()
+            });
+            Ok(taken.collect())
+        })
+    }
+
+    async fn seen(&self, request: RequestId, seen: &Seen, now: UtcTime) -> Result<(), LedgerError> {
+        self.own_step(|books, _| {
+            let one = books.followed.get_mut(&request);
+            one.ok_or(LedgerError::NotFollowed(request))?.see(seen, now);
+            Ok(())
+        })
+    }
+
+    async fn followed(
+        &self,
+        upstream: &str,
+        kind: Kind,
+        name: &str,
+    ) -> Result<Vec<Followed>, LedgerError> {
+        let books = self.books();
+        let of_that_name = books.followed.values().filter(|one| {
+            (&*one.upstream, one.made.kind, &*one.made.name) == (upstream, kind, name)
+        });
+        Ok(of_that_name.cloned().collect())
+    }
+
+    async fn next_due(&self) -> Result<Option<UtcTime>, LedgerError> {
+        let books = self.books();
+        let open = books.followed.values().filter(|one| one.over_at.is_none());
+        Ok(open.map(|one| one.next_at).min())
     }
 
     async fn top_up(&self, new: &NewTopUp, now: UtcTime) -> Result<TopUp, LedgerError> {

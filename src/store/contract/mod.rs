@@ -5,6 +5,7 @@
 //! to the balances.
 
 pub(super) mod caps;
+pub(super) mod follows;
 pub(super) mod life;
 pub(super) mod random;
 pub(super) mod reading;
@@ -62,6 +63,13 @@ macro_rules! ledger_contract {
                 reading::entries_are_read_in_pages,
                 reading::unknowns_are_listed_oldest_first,
                 reading::balances_come_in_the_order_of_their_accounts,
+                follows::what_is_followed_is_due_again_and_again,
+                follows::the_longest_overdue_are_due_first,
+                follows::of_many_who_ask_at_once_one_gets_it,
+                follows::what_was_seen_is_kept_and_the_end_is_final,
+                follows::following_twice_changes_nothing,
+                follows::only_what_reserved_is_followed,
+                follows::what_is_followed_is_found_by_its_name,
                 windows::windows_do_not_start_at_the_first_request,
                 windows::a_month_is_not_thirty_days,
                 windows::resets_are_not_off_by_the_utc_offset,

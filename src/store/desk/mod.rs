@@ -4,6 +4,7 @@
 //! Each step is decided whole, or it changes nothing on the desk.
 
 mod commitments;
+mod follows;
 mod leases;
 mod limits;
 mod lives;
@@ -15,8 +16,8 @@ use std::sync::Arc;
 use super::rows::StoredClaim;
 use super::tables::{Context, Loaded, Row, Wanted};
 use crate::ledger::{
-    AccountKey, Cap, Commitment, CommitmentId, EntryKind, Epoch, Event, LedgerError, Record,
-    ReplicaId, RequestId, State,
+    AccountKey, Cap, Commitment, CommitmentId, EntryKind, Epoch, Event, Followed, LedgerError,
+    Record, ReplicaId, RequestId, State,
 };
 use crate::policy::Claim;
 use crate::units::{Amount, UtcTime};
@@ -40,6 +41,8 @@ pub(super) struct Desk {
     holders: BTreeMap<RequestId, Epoch>,
     /// Reservations of the current batch that the tables hold and nobody can read, and why.
     broken: HashMap<RequestId, String>,
+    /// What the current batch is about of what is followed.
+    followed: BTreeMap<RequestId, Followed>,
     changed: Changed,
 }
 
@@ -52,6 +55,7 @@ struct Changed {
     commitments: BTreeSet<CommitmentId>,
     lives: BTreeSet<Epoch>,
     top_ups: BTreeSet<i64>,
+    followed: BTreeSet<RequestId>,
     caps: Option<Vec<Cap>>,
     entries: Vec<NewEntry>,
     events: Vec<Event>,
@@ -65,6 +69,7 @@ pub(super) struct Changes<'a> {
     pub(super) commitments: Vec<&'a Commitment>,
     pub(super) lives: Vec<(Epoch, &'a super::tables::Life)>,
     pub(super) top_ups: Vec<&'a crate::ledger::TopUp>,
+    pub(super) followed: Vec<&'a Followed>,
     /// All limits of this replica's policy, where they have changed.
     pub(super) caps: Option<(ReplicaId, &'a [Cap])>,
     pub(super) entries: &'a [NewEntry],
@@ -111,6 +116,7 @@ impl Changes<'_> {
             && self.commitments.is_empty()
             && self.lives.is_empty()
             && self.top_ups.is_empty()
+            && self.followed.is_empty()
             && self.caps.is_none()
             && self.entries.is_empty()
             && self.events.is_empty()
@@ -148,6 +154,7 @@ impl Desk {
             commitments: HashMap::new(),
             holders: BTreeMap::new(),
             broken: HashMap::new(),
+            followed: BTreeMap::new(),
             changed: Changed::default(),
         }
     }
@@ -195,6 +202,7 @@ impl Desk {
             broken,
             commitments,
             held,
+            followed,
             context,
         } = loaded;
         for row in rows {
@@ -210,6 +218,9 @@ impl Desk {
         let said = |(request, why): (RequestId, LedgerError)| (request, why.to_string());
         self.broken.extend(broken.into_iter().map(said));
         self.holders = held;
+        for one in followed {
+            self.followed.entry(one.request).or_insert(one);
+        }
         if context.is_some() {
             self.context = context;
         }
@@ -237,6 +248,7 @@ impl Desk {
         let life = |epoch: &Epoch| Some((*epoch, context.lives.get(epoch)?));
         let top_up = |id| context.top_ups.get(id);
         let commitments = self.changed.commitments.iter();
+        let followed = |request| self.followed.get(request);
         Ok(Changes {
             rows: rows.collect::<Result<_, _>>()?,
             records: records.collect::<Result<_, _>>()?,
@@ -245,6 +257,7 @@ impl Desk {
                 .collect(),
             lives: self.changed.lives.iter().filter_map(life).collect(),
             top_ups: self.changed.top_ups.iter().filter_map(top_up).collect(),
+            followed: self.changed.followed.iter().filter_map(followed).collect(),
             caps: self
                 .changed
                 .caps
@@ -272,6 +285,7 @@ impl Desk {
         self.broken.clear();
         self.commitments.clear();
         self.holders.clear();
+        self.followed.clear();
         self.records
             .retain(|_, record| sole_writer && record.state == State::Held);
     }

@@ -21,10 +21,12 @@ use tracing::{debug, warn};
 
 use crate::clock::Clock;
 use crate::ledger::{
-    AccountKey, Balance, Begun, Breach, Cap, Commitment, Entry, Event, Evidence, Fingerprint, Kept,
-    LeaseBook, Leased, Ledger, LedgerError, Marks, NewReservation, NewTopUp, Orphans, Outcome,
-    Proof, Record, ReplicaId, Report, RequestId, Reserved, Standing, TopUp, Turn,
+    AccountKey, Balance, Begun, Breach, Cap, Commitment, Entry, Event, Evidence, Fingerprint,
+    Followed, Kept, LeaseBook, Leased, Ledger, LedgerError, Marks, NewFollowed, NewReservation,
+    NewTopUp, Orphans, Outcome, Proof, Record, ReplicaId, Report, RequestId, Reserved, Seen,
+    Standing, TopUp, Turn,
 };
+use crate::planet::Kind;
 use crate::policy::Account;
 use crate::units::{Unit, UtcTime};
 
@@ -307,6 +309,31 @@ impl Ledger for LeasedBooks {
         since: UtcTime,
     ) -> Result<Option<Record>, LedgerError> {
         self.books.undelivered(fingerprint, since).await
+    }
+
+    async fn follow(&self, new: &NewFollowed, now: UtcTime) -> Result<(), LedgerError> {
+        self.alive(|| self.books.follow(new, now)).await
+    }
+
+    async fn due(&self, limit: u32, now: UtcTime) -> Result<Vec<Followed>, LedgerError> {
+        self.alive(|| self.books.due(limit, now)).await
+    }
+
+    async fn seen(&self, request: RequestId, seen: &Seen, now: UtcTime) -> Result<(), LedgerError> {
+        self.alive(|| self.books.seen(request, seen, now)).await
+    }
+
+    async fn followed(
+        &self,
+        upstream: &str,
+        kind: Kind,
+        name: &str,
+    ) -> Result<Vec<Followed>, LedgerError> {
+        self.books.followed(upstream, kind, name).await
+    }
+
+    async fn next_due(&self) -> Result<Option<UtcTime>, LedgerError> {
+        self.books.next_due().await
     }
 
     async fn top_up(&self, new: &NewTopUp, now: UtcTime) -> Result<TopUp, LedgerError> {

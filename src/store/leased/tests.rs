@@ -263,6 +263,11 @@ unless_away! {
     fn recall(accounts: &[Account], now: UtcTime) -> ();
     fn delivered(request: RequestId, now: UtcTime) -> ();
     fn undelivered(fingerprint: Fingerprint, since: UtcTime) -> Option<Record>;
+    fn follow(new: &NewFollowed, now: UtcTime) -> ();
+    fn due(limit: u32, now: UtcTime) -> Vec<Followed>;
+    fn seen(request: RequestId, seen: &Seen, now: UtcTime) -> ();
+    fn followed(upstream: &str, kind: Kind, name: &str) -> Vec<Followed>;
+    fn next_due() -> Option<UtcTime>;
     fn top_up(new: &NewTopUp, now: UtcTime) -> TopUp;
     fn top_ups() -> Vec<TopUp>;
     fn keep(turns: &[Turn], now: UtcTime) -> Vec<Kept>;

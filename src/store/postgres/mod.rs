@@ -7,6 +7,7 @@ mod address;
 mod cells;
 mod context;
 mod dump;
+mod follows;
 mod inspect;
 mod open;
 mod read;
@@ -30,9 +31,10 @@ use super::queue::Queue;
 use super::stored::{Readers, Stored};
 use crate::identity::Secret;
 use crate::ledger::{
-    Balance, Cap, Commitment, Entry, Event, Fingerprint, LedgerError, Record, ReplicaId, RequestId,
-    TopUp,
+    Balance, Cap, Commitment, Entry, Event, Fingerprint, Followed, LedgerError, Record, ReplicaId,
+    RequestId, TopUp,
 };
+use crate::planet::Kind;
 use crate::policy::Account;
 use crate::units::UtcTime;
 
@@ -63,6 +65,19 @@ impl Readers for PgReaders {
         since: UtcTime,
     ) -> Result<Option<Record>, LedgerError> {
         within(read::undelivered(&self.0, fingerprint, since)).await
+    }
+
+    async fn followed(
+        &self,
+        upstream: &str,
+        kind: Kind,
+        name: &str,
+    ) -> Result<Vec<Followed>, LedgerError> {
+        within(follows::named(&self.0, upstream, kind, name)).await
+    }
+
+    async fn next_due(&self) -> Result<Option<UtcTime>, LedgerError> {
+        within(follows::next_due(&self.0)).await
     }
 
     async fn top_ups(&self) -> Result<Vec<TopUp>, LedgerError> {

@@ -62,7 +62,9 @@ impl Archive for Tables {
             "SELECT sequence, at, entry.reservation, kind, entry.reserved, entry.charged, note,
                  {ACCOUNT}, account.id AS account_id,
                  reservation.id IS NULL OR (reservation.closed_at < $1
-                     AND reservation.state IN ('settled', 'voided', 'reconciled')) AS may_go
+                     AND reservation.state IN ('settled', 'voided', 'reconciled')
+                     AND NOT EXISTS (SELECT FROM followed
+                         WHERE followed.reservation = reservation.id AND over_at IS NULL)) AS may_go
              FROM entry JOIN account ON account.id = entry.account
              LEFT JOIN reservation ON reservation.id = entry.reservation
              WHERE sequence > $2 ORDER BY sequence LIMIT $3"
@@ -89,11 +91,18 @@ impl Archive for Tables {
     }
 
     async fn forget(&mut self, before: UtcTime, limit: u32) -> Result<u64, LedgerError> {
+        sqlx::query("DELETE FROM followed WHERE over_at < $1")
+            .bind(before.as_microsecond())
+            .execute(&mut self.connection)
+            .await
+            .map_err(failed)?;
         let gone = sqlx::query(
             "DELETE FROM reservation WHERE closed_at < $2
              AND state IN ('settled', 'voided', 'reconciled') AND id IN (
                  SELECT id FROM reservation WHERE id < $1 AND closed_at < $2
-                 AND state IN ('settled', 'voided', 'reconciled') ORDER BY id LIMIT $3)",
+                 AND state IN ('settled', 'voided', 'reconciled')
+                 AND id NOT IN (SELECT reservation FROM followed WHERE over_at IS NULL)
+                 ORDER BY id LIMIT $3)",
         )
         .bind(first_at(before).as_uuid())
         .bind(before.as_microsecond())

@@ -9,7 +9,7 @@ use tracing::{debug, info};
 
 use super::address::Address;
 use super::session::{self, within};
-use super::{context, read, write};
+use super::{context, follows, read, write};
 use crate::ledger::{AccountKey, Epoch, LedgerError, ReplicaId, RequestId};
 use crate::policy::Account;
 use crate::store::desk::Changes;
@@ -150,9 +150,11 @@ impl PgTables {
         let budget = |row: &Row| row.balance.account.budget.to_string();
         let budgets = rows.iter().map(budget).collect();
         let context = context::context(connection, self.replica, &budgets).await?;
+        let followed = follows::lock_wanted(connection, wanted).await?;
         Ok(Loaded {
             held: left.held,
             commitments,
+            followed,
             context: Some(context),
             ..Loaded::new(found, rows)
         })

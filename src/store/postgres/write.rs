@@ -3,6 +3,7 @@
 
 use sqlx::PgConnection;
 
+use super::follows;
 use crate::ledger::{Cap, Commitment, Epoch, Event, LOST_LEASE, TopUp};
 use crate::store::commitments::terms_text;
 use crate::store::desk::{ChangedRecord, Changes, NewEntry};
@@ -38,6 +39,9 @@ pub(super) async fn write(
     if !changes.top_ups.is_empty() {
         put_top_ups(connection, &changes.top_ups).await?;
     }
+    if !changes.followed.is_empty() {
+        follows::put(connection, &changes.followed).await?;
+    }
     if let Some((replica, caps)) = changes.caps {
         put_caps(connection, &replica.to_string(), caps).await?;
     }
@@ -50,7 +54,7 @@ pub(super) async fn write(
     Ok(())
 }
 
-fn column<T, U>(rows: &[T], value: impl Fn(&T) -> U) -> Vec<U> {
+pub(super) fn column<T, U>(rows: &[T], value: impl Fn(&T) -> U) -> Vec<U> {
     rows.iter().map(value).collect()
 }
 

@@ -5,7 +5,7 @@ use sqlx::{Executor, QueryBuilder, Sqlite as Dialect, SqliteConnection};
 use tracing::debug;
 
 use super::read::bytes;
-use crate::ledger::{Cap, Commitment, Epoch, Event, LedgerError, TopUp};
+use crate::ledger::{Cap, Commitment, Epoch, Event, Followed, LedgerError, TopUp};
 use crate::store::commitments::terms_text;
 use crate::store::desk::{ChangedRecord, Changes, NewEntry};
 use crate::store::rows::{amounts_text, claims_text, draws_text, leases_text, state_columns};
@@ -46,6 +46,7 @@ async fn put_all(
         commitments,
         lives,
         top_ups,
+        followed,
         caps,
         entries,
         events,
@@ -61,6 +62,10 @@ async fn put_all(
     put(connection, &LIFE, lives, bind_life).await?;
     put(connection, &TOP_UP, top_ups, |to, top_up| {
         bind_top_up(to, top_up);
+    })
+    .await?;
+    put(connection, &FOLLOWED, followed, |to, one| {
+        bind_followed(to, one);
     })
     .await?;
     put(connection, &EVENT, events, bind_event).await?;
@@ -124,6 +129,13 @@ const TOP_UP: Put = Put {
     head: "INSERT INTO top_up (id, budget, partition, unit, amount, drawn, at, expires_at, reason,
            author) ",
     tail: " ON CONFLICT (id) DO UPDATE SET drawn = excluded.drawn",
+};
+
+const FOLLOWED: Put = Put {
+    head: "INSERT INTO followed (reservation, upstream, kind, name, path, since, tries, next_at, state,
+           over_at) ",
+    tail: " ON CONFLICT (reservation) DO UPDATE SET tries = excluded.tries,
+           next_at = excluded.next_at, state = excluded.state, over_at = excluded.over_at",
 };
 
 const EVENT: Put = Put {
@@ -246,6 +258,19 @@ fn bind_top_up(to: &mut Values<'_>, top_up: &TopUp) {
         .push_bind(top_up.expires_at.map(UtcTime::as_microsecond))
         .push_bind(top_up.reason.clone())
         .push_bind(top_up.by.clone());
+}
+
+fn bind_followed(to: &mut Values<'_>, one: &Followed) {
+    to.push_bind(bytes(one.request))
+        .push_bind(one.upstream.to_string())
+        .push_bind(one.made.kind.name())
+        .push_bind(one.made.name.clone())
+        .push_bind(one.made.path.clone())
+        .push_bind(one.since.as_microsecond())
+        .push_bind(i64::from(one.tries))
+        .push_bind(one.next_at.as_microsecond())
+        .push_bind(one.state.clone())
+        .push_bind(one.over_at.map(UtcTime::as_microsecond));
 }
 
 fn bind_event(to: &mut Values<'_>, event: &Event) {

@@ -7,6 +7,7 @@ mod backup;
 mod cells;
 mod context;
 mod flush;
+mod follows;
 mod inspect;
 mod open;
 mod read;
@@ -28,9 +29,10 @@ use super::OpenError;
 use super::queue::Queue;
 use super::stored::{Readers, Stored};
 use crate::ledger::{
-    Balance, Cap, Commitment, Entry, Event, Fingerprint, LedgerError, Record, ReplicaId, RequestId,
-    TopUp,
+    Balance, Cap, Commitment, Entry, Event, Fingerprint, Followed, LedgerError, Record, ReplicaId,
+    RequestId, TopUp,
 };
+use crate::planet::Kind;
 use crate::policy::Account;
 use crate::units::UtcTime;
 
@@ -60,6 +62,19 @@ impl Readers for SqliteReaders {
         since: UtcTime,
     ) -> Result<Option<Record>, LedgerError> {
         read::undelivered(&self.0, fingerprint, since).await
+    }
+
+    async fn followed(
+        &self,
+        upstream: &str,
+        kind: Kind,
+        name: &str,
+    ) -> Result<Vec<Followed>, LedgerError> {
+        follows::named(&self.0, upstream, kind, name).await
+    }
+
+    async fn next_due(&self) -> Result<Option<UtcTime>, LedgerError> {
+        follows::next_due(&self.0).await
     }
 
     async fn top_ups(&self) -> Result<Vec<TopUp>, LedgerError> {

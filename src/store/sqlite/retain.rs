@@ -54,7 +54,9 @@ impl Archive for File {
             "SELECT sequence, at, entry.reservation, kind, entry.reserved, entry.charged, note,
                  {ACCOUNT}, account.id AS account_id,
                  reservation.id IS NULL OR (reservation.closed_at < ?
-                     AND reservation.state IN ('settled', 'voided', 'reconciled')) AS may_go
+                     AND reservation.state IN ('settled', 'voided', 'reconciled')
+                     AND reservation.id NOT IN (SELECT reservation FROM followed WHERE over_at IS NULL))
+                     AS may_go
              FROM entry JOIN account ON account.id = entry.account
              LEFT JOIN reservation ON reservation.id = entry.reservation
              WHERE sequence > ? AND sequence < (SELECT max(sequence) FROM entry)
@@ -81,10 +83,16 @@ impl Archive for File {
     }
 
     async fn forget(&mut self, before: UtcTime, limit: u32) -> Result<u64, LedgerError> {
+        sqlx::query("DELETE FROM followed WHERE over_at < ?")
+            .bind(before.as_microsecond())
+            .execute(&mut self.connection)
+            .await
+            .map_err(failed)?;
         let gone = sqlx::query(
             "DELETE FROM reservation WHERE id IN (
                  SELECT id FROM reservation WHERE id < ? AND closed_at < ?
                  AND state IN ('settled', 'voided', 'reconciled')
+                 AND id NOT IN (SELECT reservation FROM followed WHERE over_at IS NULL)
                  AND id IS NOT (SELECT reservation FROM entry ORDER BY sequence DESC LIMIT 1)
                  ORDER BY id LIMIT ?)",
         )

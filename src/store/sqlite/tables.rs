@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sqlx::{Connection, SqliteConnection};
 use tracing::error;
 
-use super::{context, flush, read};
+use super::{context, flush, follows, read};
 use crate::ledger::{AccountKey, Epoch, LedgerError, ReplicaId};
 use crate::policy::Account;
 use crate::store::desk::Changes;
@@ -86,10 +86,12 @@ impl Tables for SqliteTables {
                 rows.push(row);
             }
         }
+        let followed = follows::wanted(&mut self.connection, wanted).await?;
         Ok(Loaded {
             commitments: read::wanted_commitments(&mut self.connection, &wanted.commitments)
                 .await?,
             held,
+            followed,
             context,
             ..Loaded::new(found, rows)
         })
