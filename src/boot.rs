@@ -15,8 +15,8 @@ use crate::admin::Admin;
 use crate::clock::Clock;
 use crate::front::{self, CutOff, Limits, Listener, TlsError, respond};
 use crate::guard::{
-    Consultant, Downloads, Guard, Margins, Pacer, PlaceError, Places, Relay, Resends, Revising,
-    Sharing,
+    Commitments, Consultant, Downloads, Guard, Margins, Pacer, PlaceError, Places, Relay, Resends,
+    Revising, Sharing,
 };
 use crate::identity::{Seal, SecretError, Tokens};
 use crate::ledger::{Cap, Ledger, RequestId};
@@ -70,6 +70,7 @@ pub struct Running {
     serving: [JoinHandle<CutOff>; 2],
     books: Arc<LeasedBooks>,
     rolling_up: Option<JoinHandle<()>>,
+    booking: JoinHandle<()>,
 }
 
 impl Running {
@@ -79,6 +80,7 @@ impl Running {
         let [guard, admin] = self.serving;
         _ = admin.await;
         let cut_off = guard.await.unwrap_or_default();
+        self.booking.abort(); // a step of the books is whole or was not made
         if let Some(rolling_up) = self.rolling_up {
             rolling_up.abort(); // what it has not committed is as it was
         }
@@ -118,6 +120,7 @@ pub async fn start(policy: Policy, clock: Arc<dyn Clock>) -> Result<Running, Boo
             policy.resend_window(),
         ),
         revising: Revising::default(),
+        commitments: Commitments::default(),
         tokens: Tokens::new(places.secrets())?,
         downloads: Downloads::new(Seal::new(places.secrets())?, &policy, &public_url),
         places,
@@ -147,6 +150,7 @@ pub async fn start(policy: Policy, clock: Arc<dyn Clock>) -> Result<Running, Boo
     });
     let (stopping, stopped) = watch::channel(false);
     let listener = listener(tcp, server.tls.as_ref())?;
+    let booking = guard.keep_booking();
     let serving = [
         serve_guard(guard, listener, public_url.clone(), stopped.clone()),
         serve_admin(admin, Listener::plain(admin_tcp), stopped),
@@ -158,6 +162,7 @@ pub async fn start(policy: Policy, clock: Arc<dyn Clock>) -> Result<Running, Boo
         public_url,
         stopping,
         serving,
+        booking,
         rolling_up: store::roll_up_daily(policy.store().clone(), clock),
         books,
     })

@@ -89,7 +89,24 @@ impl Rate {
         Some(saved.filter(|(_, saved)| !saved.is_zero()).collect())
     }
 
-    /// What a unit costs at all, whatever the stretch.
+    /// Both, one beside the other.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        let mut both = self.clone();
+        both.terms.extend(other.terms.iter().cloned());
+        for (sum, more) in [
+            (&mut both.each_time, &other.each_time),
+            (&mut both.each_year, &other.each_year),
+        ] {
+            for (unit, amount) in more.iter() {
+                let before = sum.get(unit).unwrap_or_default();
+                sum.set(unit, before.saturating_add(amount));
+            }
+        }
+        both
+    }
+
+    /// Whether a unit costs anything, whatever the stretch.
     pub fn counts(&self, unit: Unit) -> bool {
         let terms = self.terms.iter().map(|term| &term.each);
         let all = terms.chain([&self.each_time, &self.each_year]);

@@ -5,6 +5,7 @@
 mod activated;
 mod advise;
 mod answer;
+mod commitments;
 mod consult;
 mod deliver;
 mod downloads;
@@ -36,6 +37,7 @@ mod weigh;
 mod wishes;
 
 pub use answer::{Answer, Dialect, Notes, Provenance, Reply, RetryUnit};
+pub use commitments::Commitments;
 pub use consult::{Consultant, LiveError, rehearse_live};
 pub use downloads::Downloads;
 pub use margins::{Margins, PastCharge};

@@ -43,7 +43,7 @@ pub fn predict(policy: &Policy, asked: &Asked<'_>, now: UtcTime) -> Result<Predi
     price(policy, understand(policy, asked, now)?, None, now)
 }
 
-/// Reads a call, and refuses one that asks for more of the past than the policy allows.
+/// Reads a call, and refuses one that asks for more of the past than the policy allows, or to change it.
 pub fn understand(policy: &Policy, asked: &Asked<'_>, now: UtcTime) -> Result<Understood, Refusal> {
     let word = policy.bound(asked.route.api, asked.path).map(Bound::word);
     let (declared, most) = match word {
@@ -53,6 +53,7 @@ pub fn understand(policy: &Policy, asked: &Asked<'_>, now: UtcTime) -> Result<Un
     };
     let reading = planet::read(asked, declared)?;
     within_reach(policy, &reading.ask, now)?;
+    may_change(&reading.ask, now)?;
     Ok(Understood {
         reading,
         by_the_byte: policy.meters_egress() && asked.route.operation.is_download(),
@@ -143,6 +144,22 @@ fn within_reach(policy: &Policy, ask: &Ask, now: UtcTime) -> Result<(), Refusal>
         .filter_map(|one| backfill::too_long(one, most, now));
     long.next()
         .map_or(Ok(()), |long| Err(reaches_too_far(&long, most, all.len())))
+}
+
+/// Planet does not move a start that has passed, and a change that it takes in part is not what was priced.
+fn may_change(ask: &Ask, now: UtcTime) -> Result<(), Refusal> {
+    let Ask::Revision(change) = ask else {
+        return Ok(());
+    };
+    let (begun, wanted) = (change.before.ask.start, change.after.start);
+    if begun > now || wanted == begun {
+        return Ok(());
+    }
+    let detail = format!(
+        "The subscription has run since {begun}, and a start_time that has passed cannot be changed (to {wanted}). \
+         Send the start_time as it is, or cancel this subscription and create another."
+    );
+    Err(Refusal::new(Problem::NotUnderstood, detail))
 }
 
 /// The start that would do is told of a single subscription, and of several that one is too long.

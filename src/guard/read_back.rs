@@ -45,7 +45,13 @@ impl Guard {
         Ok(shown)
     }
 
-    async fn question(&self, place: &Place, head: &Parts, query: Query<'_>, path: &str) -> Shown {
+    pub(super) async fn question(
+        &self,
+        place: &Place,
+        head: &Parts,
+        query: Query<'_>,
+        path: &str,
+    ) -> Shown {
         let unasked =
             |cause: &dyn std::fmt::Display| Cow::Owned(format!("it was not asked for: {cause}"));
         let request = place

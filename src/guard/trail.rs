@@ -50,13 +50,14 @@ impl Exchange {
         let plain = coding(response.headers()).is_none();
         let (head, body) = response.into_parts();
         let (whole, body) = overhear(body, LARGEST_ANSWER).await;
-        if let Some(new) = self.made(&trail, whole.filter(|_| plain)) {
+        if let Some(new) = self.read_made(&trail, whole.filter(|_| plain)) {
+            self.made = (new.made.kind == Kind::Subscription).then(|| (*new.made.name).into());
             Arc::clone(&self.guard).follow_from_now(new).await;
         }
         Ok(Response::from_parts(head, body))
     }
 
-    fn made(&self, trail: &Trail, answer: Option<Bytes>) -> Option<NewFollowed> {
+    fn read_made(&self, trail: &Trail, answer: Option<Bytes>) -> Option<NewFollowed> {
         let request = self.case.request;
         let unread = || Doubt::new("it broke off, is compressed or is too long");
         let made = answer

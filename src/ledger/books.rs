@@ -220,10 +220,14 @@ impl NewReservation {
         }
     }
 
-    /// What the books keep of it where it is taken at its prediction at once.
+    /// What the books keep of it where it is taken at once, as it was claimed.
     pub fn settled(&self, now: UtcTime) -> Record {
+        let whole = |(unit, predicted): &(Unit, Amount)| {
+            let mut own = self.claims.iter();
+            own.all(|claim| claim.account.unit != *unit || claim.amount <= *predicted)
+        };
         let charge = Charge {
-            amounts: self.predicted.clone(),
+            amounts: self.predicted.iter().filter(whole).collect(),
             source: ChargeSource::Predicted,
         };
         self.held(now).entering(State::Settled(charge), now)

@@ -8,6 +8,7 @@ mod batches;
 mod bound;
 mod callers;
 mod caps;
+mod commitments;
 mod config;
 mod consult;
 mod crowd;
