@@ -81,6 +81,7 @@ impl Running {
         _ = admin.await;
         let cut_off = guard.await.unwrap_or_default();
         self.booking.abort(); // a step of the books is whole or was not made
+        _ = self.booking.await;
         if let Some(rolling_up) = self.rolling_up {
             rolling_up.abort(); // what it has not committed is as it was
         }
