@@ -364,6 +364,16 @@ pub fn gave_up(replica: ReplicaId) -> String {
     format!("gave up guard {replica}, which was silent; what it held counts as unknown")
 }
 
+impl Charge {
+    /// Whether nobody but the guard itself has said what it came to.
+    fn is_of_a_prediction(&self) -> bool {
+        matches!(
+            self.source,
+            ChargeSource::Predicted | ChargeSource::Reconciled
+        )
+    }
+}
+
 impl Outcome {
     pub fn state(&self) -> State {
         match self {
@@ -424,10 +434,25 @@ impl State {
             Self::Reconciled(evidence) => &evidence.amounts,
         };
         let charged = amounts.get(claim.account.unit).unwrap_or(claim.amount);
-        if self.is_only_predicted() {
-            return Some(charged.min(claim.amount));
-        }
-        Some(charged)
+        Some(match self {
+            Self::Settled(charge) if charge.is_of_a_prediction() => charged.min(claim.amount),
+            _ => charged,
+        })
+    }
+
+    /// The state of a charge that was predicted, once some of it was given back: it cannot be corrected as a
+    /// whole any more. `None` of any other state.
+    #[must_use]
+    pub fn partly_given_back(&self) -> Option<Self> {
+        let Self::Settled(charge) = self else {
+            return None;
+        };
+        (charge.source == ChargeSource::Predicted).then(|| {
+            Self::Settled(Charge {
+                source: ChargeSource::Reconciled,
+                ..charge.clone()
+            })
+        })
     }
 
     /// The journal's note on entering this state.

@@ -146,6 +146,9 @@ impl About {
             about.commitments.push(turn.commitment.id);
             let given = turn.gives_back.iter().map(|(account, _)| account);
             about.accounts.extend(given.cloned());
+            if !turn.gives_back.is_empty() {
+                about.requests.push(turn.commitment.id.request);
+            }
             if let Some(takes) = &turn.takes {
                 about.requests.push(takes.request);
                 let claimed = takes.claims.iter().map(|claim| &claim.account);

@@ -111,17 +111,17 @@ impl Guard {
         ))
     }
 
-    /// What is due of one commitment. One that was asked for and never came to be is over.
+    /// What is due of one commitment. One that was asked for and never came to be is over, and so is one whose
+    /// time has passed.
     async fn turns_of(
         &self,
         commitment: &Commitment,
         now: UtcTime,
     ) -> Result<Vec<Turn>, LedgerError> {
         let turns = due::turns(&self.policy, commitment, now);
-        if turns.is_empty()
-            || commitment.course != Course::Asked
-            || !self.came_to_nothing(commitment).await?
-        {
+        let has_passed = turns.is_empty() && commitment.end.is_some_and(|end| end <= now);
+        let doubtful = !turns.is_empty() && commitment.course == Course::Asked;
+        if !has_passed && !(doubtful && self.came_to_nothing(commitment).await?) {
             return Ok(turns);
         }
         let mut over = commitment.next();

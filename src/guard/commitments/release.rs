@@ -17,7 +17,7 @@ use crate::cost::subscriptions::rate;
 use crate::guard::pipeline::{Guard, books_away};
 use crate::guard::places::Place;
 use crate::guard::refusal::Refusal;
-use crate::ledger::{Commitment, Course, LedgerError, State};
+use crate::ledger::{Commitment, Course, LedgerError, State, Turn};
 use crate::planet::subscriptions::{ended, read_present};
 use crate::planet::{Asked, Kind};
 use crate::policy::{Account, Claim};
@@ -49,9 +49,30 @@ impl Guard {
             };
             let in_doubt = self.is_in_doubt(&known).await;
             let in_doubt = in_doubt.map_err(|cause| books_away(&cause))?;
-            entries.push(ending(known, ended.for_good, in_doubt, now));
+            let (how, course) = if ended.for_good {
+                ("cancelled", Course::Over)
+            } else {
+                ("suspended", Course::Suspended)
+            };
+            entries.push(ending(known, how, course, in_doubt, now));
         }
         Ok(entries)
+    }
+
+    /// A subscription was seen to have ended with nobody asking for that here: nothing more of it will come.
+    pub async fn ended_by_itself(&self, upstream: &Arc<str>, id: &str) -> Result<(), LedgerError> {
+        let known = self.find_commitments(upstream, &[id.to_owned()]).await?;
+        let Some(known) = known.into_iter().flatten().next() else {
+            return Ok(());
+        };
+        let in_doubt = self.is_in_doubt(&known).await?;
+        let entry = ending(known, "ended", Course::Over, in_doubt, self.clock.now());
+        let turn = Turn {
+            gives_back: entry.gives_back,
+            why: entry.why,
+            ..Turn::only(entry.done)
+        };
+        self.take_further(vec![turn]).await
     }
 
     /// The commitment of each subscription, by its id or by the request that made it.
@@ -125,22 +146,19 @@ impl Guard {
         }))
     }
 
-    /// Whether it is not known what its create was charged: then nothing of it can be given back.
+    /// Whether it is not known what its create was charged, or was corrected as a whole: then nothing of it can
+    /// be given back.
     async fn is_in_doubt(&self, commitment: &Commitment) -> Result<bool, LedgerError> {
         let record = self.ledger.record(commitment.id.request).await?;
-        let state = record.map(|record| record.state);
-        Ok(matches!(state, Some(State::Held | State::Unknown { .. })))
+        let settled = |state| matches!(state, State::Settled(_));
+        Ok(record.is_some_and(|record| !settled(record.state)))
     }
 }
 
 /// How a commitment ends, for good or for now.
-fn ending(known: Commitment, for_good: bool, in_doubt: bool, now: UtcTime) -> Entry {
+fn ending(known: Commitment, how: &str, course: Course, in_doubt: bool, now: UtcTime) -> Entry {
     let mut done = known.next();
-    done.course = if for_good {
-        Course::Over
-    } else {
-        Course::Suspended
-    };
+    done.course = course;
     done.ahead.clear();
     let saved = known.ahead.iter();
     let saved = saved.map(|ahead| (ahead.account.clone(), held(&known, &ahead.account, now)));
@@ -149,13 +167,15 @@ fn ending(known: Commitment, for_good: bool, in_doubt: bool, now: UtcTime) -> En
     } else {
         saved.filter(|(_, amount)| !amount.is_zero()).collect()
     };
-    let how = if for_good { "cancelled" } else { "suspended" };
+    let has_passed = known.end.is_some_and(|end| end <= now);
+    let back = if gives_back.is_empty() {
+        "nothing was reserved that could be given back".to_owned()
+    } else {
+        let from = tomorrow(now);
+        format!("what was reserved for days from {from} on is given back")
+    };
     Entry {
-        why: Some(format!(
-            "{} was {how}: what was reserved for days from {} on is given back",
-            known.name(),
-            tomorrow(now)
-        )),
+        why: (!has_passed).then(|| format!("{}: {how}; {back}", known.name())),
         meanwhile: None,
         before: Some(known),
         done,

@@ -175,6 +175,12 @@ impl Books {
         for (account, amount) in &turn.gives_back {
             self.give_back(account, *amount, turn, now)?;
         }
+        if !turn.gives_back.is_empty()
+            && let Some(record) = self.records.get_mut(&next.id.request)
+            && let Some(state) = record.state.partly_given_back()
+        {
+            record.state = state;
+        }
         if let Some(takes) = &turn.takes {
             let kinds = [EntryKind::Reserve, EntryKind::Settle];
             self.enter(Some(me), &takes.settled(now), &kinds, now)?;

@@ -5,7 +5,8 @@ use std::num::NonZeroU128;
 use super::words::*;
 use crate::cost::{Pace, Rate, Term};
 use crate::ledger::{
-    Ahead, Charge, ChargeSource, Commitment, CommitmentId, Course, Kept, Outcome, State, Turn,
+    Ahead, Charge, ChargeSource, Commitment, CommitmentId, Course, Kept, LedgerError, Outcome,
+    State, Turn,
 };
 use crate::units::{Amount, Amounts, Unit};
 
@@ -46,6 +47,13 @@ fn commitment(number: u64) -> Commitment {
             until: at("2026-12-01T00:00:00Z"),
         }],
     }
+}
+
+fn predicted(pu: u64) -> Outcome {
+    Outcome::Settled(Charge {
+        amounts: Amounts::of(Unit::Pu, units(pu)),
+        source: ChargeSource::Predicted,
+    })
 }
 
 async fn keep(books: &Books, turn: Turn) -> Kept {
@@ -152,15 +160,33 @@ pub(in crate::store) async fn no_more_is_given_back_than_was_settled(books: Book
     );
 }
 
+pub(in crate::store) async fn what_was_given_back_in_part_is_not_corrected_as_a_whole(
+    books: Books,
+) {
+    let first = commitment(1);
+    grant(&books, 1, vec![claim("org", 3, 20), claim("year", 8, 20)]).await;
+    close(&books, 1, predicted(8)).await;
+    keep(&books, Turn::only(first.clone())).await;
+    let corrected = |pu| {
+        let books = Books::clone(&books);
+        async move { books.reconcile(id(1), &evidence(pu), noon()).await }
+    };
+    keep(&books, giving_back(first.next(), 2)).await;
+    assert_eq!(columns(&books, "org").await, [1, 0, 0, 0]);
+    assert_eq!(columns(&books, "year").await, [8, 0, 0, 0]);
+    let twice = corrected(0).await;
+    assert!(
+        matches!(twice, Err(LedgerError::NotInDoubt(_))),
+        "{twice:?}"
+    );
+    assert_eq!(columns(&books, "org").await, [1, 0, 0, 0]);
+}
+
 pub(in crate::store) async fn a_prediction_settles_at_no_more_than_each_window_claimed(
     books: Books,
 ) {
     grant(&books, 1, vec![claim("month", 3, 10), claim("year", 8, 10)]).await;
-    let predicted = Outcome::Settled(Charge {
-        amounts: Amounts::of(Unit::Pu, units(6)),
-        source: ChargeSource::Predicted,
-    });
-    close(&books, 1, predicted).await;
+    close(&books, 1, predicted(6)).await;
     assert_eq!(columns(&books, "month").await, [3, 0, 0, 0]);
     assert_eq!(columns(&books, "year").await, [6, 0, 0, 0]);
 }

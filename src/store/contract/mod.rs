@@ -42,6 +42,7 @@ macro_rules! ledger_contract {
                 commitments::of_two_who_take_a_commitment_further_one_is_too_late,
                 commitments::what_is_due_is_taken_even_where_it_does_not_fit,
                 commitments::no_more_is_given_back_than_was_settled,
+                commitments::what_was_given_back_in_part_is_not_corrected_as_a_whole,
                 commitments::a_prediction_settles_at_no_more_than_each_window_claimed,
                 life::refused_traffic_eats_no_quota,
                 life::a_cheaper_charge_frees_the_rest,

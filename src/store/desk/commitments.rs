@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::{Desk, Line};
 use crate::ledger::{
-    AccountKey, Commitment, EntryKind, GUARD, Kept, LedgerError, NewReservation, Turn,
+    AccountKey, Commitment, EntryKind, GUARD, Kept, LedgerError, NewReservation, Record, RequestId,
+    Turn,
 };
 use crate::policy::Account;
 use crate::units::{Amount, UtcTime};
@@ -53,6 +54,9 @@ impl Desk {
         for (account, amount) in &turn.gives_back {
             self.give_back(account, *amount, turn, now)?;
         }
+        if !turn.gives_back.is_empty() {
+            self.keep_from_correction(turn.commitment.id.request)?;
+        }
         match &turn.takes {
             Some(takes) => self.settle(takes, now),
             None => Ok(()),
@@ -63,6 +67,21 @@ impl Desk {
     fn settle(&mut self, takes: &NewReservation, now: UtcTime) -> Result<(), LedgerError> {
         let kinds = [EntryKind::Reserve, EntryKind::Settle];
         self.enter(takes.settled(now), &kinds, true, now)
+    }
+
+    /// What made a commitment is not given back as a whole once some of it was.
+    fn keep_from_correction(&mut self, request: RequestId) -> Result<(), LedgerError> {
+        let Some(record) = self.find(request)? else {
+            return Ok(());
+        };
+        if let Some(state) = record.state.partly_given_back() {
+            let record = Record {
+                state,
+                ..record.clone()
+            };
+            self.put(record);
+        }
+        Ok(())
     }
 
     /// No more than is settled there.
