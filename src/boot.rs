@@ -15,8 +15,8 @@ use crate::admin::Admin;
 use crate::clock::Clock;
 use crate::front::{self, CutOff, Limits, Listener, TlsError, respond};
 use crate::guard::{
-    Consultant, Downloads, Guard, Lending, Margins, Pacer, PlaceError, Places, Relay, Resends,
-    Revising, Sharing, sightings,
+    Commitments, Consultant, Downloads, Guard, Lending, Margins, Pacer, PlaceError, Places, Relay,
+    Resends, Revising, Sharing, sightings,
 };
 use crate::identity::{Seal, SecretError, Tokens};
 use crate::ledger::{Cap, Ledger, RequestId};
@@ -121,6 +121,7 @@ pub async fn start(policy: Policy, clock: Arc<dyn Clock>) -> Result<Running, Boo
             policy.resend_window(),
         ),
         revising: Revising::default(),
+        commitments: Commitments::default(),
         lent: Lending::default(),
         sightings: seen,
         tokens: Tokens::new(places.secrets())?,
@@ -153,6 +154,7 @@ pub async fn start(policy: Policy, clock: Arc<dyn Clock>) -> Result<Running, Boo
     let (stopping, stopped) = watch::channel(false);
     let listener = listener(tcp, server.tls.as_ref())?;
     let beside = [
+        Some(guard.keep_booking()),
         Some(reconcile::follow(Arc::clone(&guard), to_look_at)),
         reconcile::compare_daily(Arc::clone(&guard)),
         store::roll_up_daily(policy.store().clone(), Arc::clone(&clock)),

@@ -1,10 +1,10 @@
 //! Area under management. Planet's pages contradict each other on it, so each reading is a named rule.
 
 use super::batch;
-use super::{AumRule, Line, Prices, SceneFigures};
+use super::{AumRule, Line, Pace, Prices, Rate, SceneFigures, Term};
 use crate::planet::Unbounded;
 use crate::planet::geometry::Shape;
-use crate::units::{SquareKm, Unit};
+use crate::units::{Amounts, SquareKm, Unit};
 
 const BACKFILL_ARTICLE: &str =
     "support.planet.com: how quota is consumed by backfill subscriptions";
@@ -36,6 +36,39 @@ pub fn managed(watched: &Watched, rule: AumRule, prices: &Prices) -> Result<Line
             })
         }
     }
+}
+
+/// What `rule` makes of an area that is watched on and on: so much a day, or once a year.
+///
+/// A parcel is locked once in a plan's term of twelve months, so a rule that counts it once counts it again
+/// only when a year is over; one that takes the larger of both is asked for each stretch.
+pub(super) fn paced(
+    shape: &Shape,
+    clipped: bool,
+    figures: &[Option<&SceneFigures>],
+    rule: AumRule,
+    prices: &Prices,
+    rate: &mut Rate,
+) -> Result<(), Unbounded> {
+    let a_day = Watched {
+        shape,
+        days: 1,
+        clipped,
+        figures,
+    };
+    if matches!(rule, AumRule::AreaXDays | AumRule::Larger) {
+        rate.terms.push(Term {
+            pace: Pace::DAILY,
+            each: Amounts::of(Unit::Aum, area_x_days(&a_day)?.amount),
+        });
+    }
+    let locked = match rule {
+        AumRule::AreaXDays => return Ok(()),
+        AumRule::Union | AumRule::Larger => union(&a_day, prices)?,
+        AumRule::UnionOfFootprints => footprints(&a_day, prices)?,
+    };
+    rate.each_year.set(Unit::Aum, locked.amount);
+    Ok(())
 }
 
 /// Area × days from start to end.

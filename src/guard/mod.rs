@@ -5,6 +5,7 @@
 mod activated;
 mod advise;
 mod answer;
+mod commitments;
 mod consult;
 mod deliver;
 mod downloads;
@@ -15,6 +16,7 @@ mod lent;
 mod look_up;
 mod margins;
 mod meter;
+mod outlook;
 mod pace;
 mod pipeline;
 mod places;
@@ -37,6 +39,7 @@ mod weigh;
 mod wishes;
 
 pub use answer::{Answer, Dialect, Notes, Provenance, Reply, RetryUnit};
+pub use commitments::Commitments;
 pub use consult::{Consultant, LiveError, rehearse_live};
 pub use downloads::Downloads;
 pub use inquiry::Unasked;

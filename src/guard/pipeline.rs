@@ -14,6 +14,7 @@ use http_body::Body as _;
 use tracing::{error, info};
 
 use super::answer::{Answer, Dialect, Notes, Reply, RetryUnit};
+use super::commitments::Commitments;
 use super::consult::{Consultant, Rights};
 use super::downloads::{Downloads, Page, Unsealed};
 use super::exchange::Exchange;
@@ -62,6 +63,7 @@ pub struct Guard {
     pub exchanges: Exchanges,
     pub resends: Arc<Resends>,
     pub revising: Revising,
+    pub commitments: Commitments,
     pub lent: Lending,
     pub sightings: Sightings,
     pub sharing: Arc<Sharing>,
@@ -163,10 +165,17 @@ impl Guard {
             Share::Go(part) => part,
             Share::Answered(answer) => return Ok(*answer),
         };
+        let promise = if Self::may_promise(&asked, &weighed) {
+            let promised = self.promise(place, &head, &asked, (&caller, case), &weighed, now);
+            Box::pin(promised).await?
+        } else {
+            None
+        };
         let (found_by, whose) = (looked_up.remembered_by(), (presented, caller));
         let fingerprint = turn.as_ref().map(Turn::fingerprint).or(found_by);
         let exchange = Exchange {
             turn,
+            promise,
             trail: Trail::of(place, &route, (&head.method, path), (&head.headers, query)),
             part,
             remembered: found_by.is_some(),
@@ -199,6 +208,8 @@ impl Guard {
             holding: holding(case, &caller, route.operation, &weighed, fingerprint),
             predicted: weighed.predicted,
             turn: None,
+            promise: None,
+            made: None,
             trail: None,
             remembered: false,
             alone: None,
@@ -255,6 +266,10 @@ impl Guard {
         holding: &NewReservation,
         predicted: &Predicted,
     ) -> Result<(Reservation, Vec<Standing>), Refusal> {
+        if !self.is_booked() {
+            let booked = Box::pin(self.book_what_is_due()).await;
+            booked.map_err(|cause| books_away(&cause))?;
+        }
         let now = self.clock.now();
         let commit = Stopwatch::start();
         let admission = Reservation::make(&self.ledger, holding, now).await;

@@ -39,7 +39,13 @@ impl Guard {
         Ok(shown)
     }
 
-    async fn question(&self, place: &Place, head: &Parts, query: Query<'_>, path: &str) -> Shown {
+    pub(super) async fn question(
+        &self,
+        place: &Place,
+        head: &Parts,
+        query: Query<'_>,
+        path: &str,
+    ) -> Shown {
         let answer = self.ask(place, (&head.headers, query), path).await;
         let unanswered = |why| Cow::Owned(format!("Planet could not be asked for it: {why}"));
         match answer.map_err(unanswered)? {

@@ -252,6 +252,8 @@ impl Guard {
 
     /// The rows of the books that are about this caller, or about everybody.
     async fn rows_of(&self, caller: &Caller) -> Result<Vec<Balance>, Refusal> {
+        let booked = self.book_what_is_due().await;
+        booked.map_err(|cause| books_away(&cause))?;
         let rows = self.ledger.balances().await;
         let mut rows = rows.map_err(|cause| books_away(&cause))?;
         rows.retain(|row| is_shown_to(&row.account.partition, caller));

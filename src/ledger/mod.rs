@@ -8,6 +8,7 @@
 mod balance;
 mod books;
 mod cap;
+mod commitment;
 mod fingerprint;
 mod followed;
 mod lease;
@@ -23,10 +24,11 @@ mod top_up;
 
 pub use balance::{AccountKey, Balance, Entry, EntryKind, replay};
 pub use books::{
-    Breach, Cap, Charge, ChargeSource, Event, Evidence, LOST_LEASE, LedgerError, NewReservation,
-    Outcome, Record, Reserved, Standing, State, gave_up,
+    Breach, Cap, Charge, ChargeSource, Event, Evidence, GUARD, LOST_LEASE, LedgerError,
+    NewReservation, Outcome, Record, Reserved, Standing, State, gave_up,
 };
 pub use cap::{changes, differing};
+pub use commitment::{Ahead, Commitment, CommitmentId, Course, Kept, Turn};
 pub use fingerprint::Fingerprint;
 pub use followed::{Followed, NewFollowed, Seen, TRUE_UP};
 pub use lease::{Denial, LEASE_LIFE, LeaseBook, Marks, Orphans};
@@ -157,6 +159,13 @@ pub trait Ledger: Send + Sync {
 
     /// Every top-up, oldest first.
     async fn top_ups(&self) -> Result<Vec<TopUp>, LedgerError>;
+
+    /// Takes commitments further, each with what it takes and gives back or not at all. Repeating a turn
+    /// changes nothing; one that comes behind another's is told how its commitment stands.
+    async fn keep(&self, turns: &[Turn], now: UtcTime) -> Result<Vec<Kept>, LedgerError>;
+
+    /// Every commitment that is not over, in the order in which they were made.
+    async fn commitments(&self) -> Result<Vec<Commitment>, LedgerError>;
 
     /// Tells the others which limits this replica's policy sets. Where two differ, the lower one holds
     /// for both. A limit that this replica's last policy had otherwise is an event.

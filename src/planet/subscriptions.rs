@@ -3,8 +3,10 @@
 //! `source.type` may be left out, as Planet's own SDK does: a source with item types is a catalog, one
 //! with an id is a product.
 
+mod named;
 mod revision;
 
+pub use named::{Ended, changed, ended};
 pub(super) use revision::read_revision;
 pub use revision::{Presence, Present, Revision, is_free, read_present};
 

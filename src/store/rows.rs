@@ -428,7 +428,7 @@ fn fingerprint(digest: &[u8]) -> Result<Fingerprint, LedgerError> {
         .map_err(|_| corrupt("a fingerprint", "of another length"))
 }
 
-fn corrupt(kind: &str, value: impl std::fmt::Display) -> LedgerError {
+pub(super) fn corrupt(kind: &str, value: impl std::fmt::Display) -> LedgerError {
     LedgerError::Corrupt {
         what: format!("'{value}' is not {kind}"),
     }

@@ -7,9 +7,9 @@ use super::queue::Queue;
 use super::step::{About, Step};
 use super::tables::{Closing, Due};
 use crate::ledger::{
-    Balance, Begun, Cap, Entry, Event, Evidence, Fingerprint, Followed, Leased, Ledger,
-    LedgerError, Meter, NewFollowed, NewReservation, NewTopUp, Outcome, Proof, Reading, Record,
-    ReplicaId, Report, RequestId, Reserved, Seen, Spending, Standing, TopUp,
+    Balance, Begun, Cap, Commitment, Entry, Event, Evidence, Fingerprint, Followed, Kept, Leased,
+    Ledger, LedgerError, Meter, NewFollowed, NewReservation, NewTopUp, Outcome, Proof, Reading,
+    Record, ReplicaId, Report, RequestId, Reserved, Seen, Spending, Standing, TopUp, Turn,
 };
 use crate::planet::Kind;
 use crate::policy::Account;
@@ -40,6 +40,7 @@ pub(super) trait Readers: Send + Sync {
     async fn meters(&self) -> Result<Vec<Meter>, LedgerError>;
     async fn spending(&self, of: &Spending) -> Result<Amount, LedgerError>;
     async fn top_ups(&self) -> Result<Vec<TopUp>, LedgerError>;
+    async fn commitments(&self) -> Result<Vec<Commitment>, LedgerError>;
     async fn published(&self) -> Result<Vec<(ReplicaId, Cap)>, LedgerError>;
     async fn balances(&self) -> Result<Vec<Balance>, LedgerError>;
     async fn balance(&self, account: &Account) -> Result<Balance, LedgerError>;
@@ -236,6 +237,16 @@ impl<R: Readers> Ledger for Stored<R> {
 
     async fn top_ups(&self) -> Result<Vec<TopUp>, LedgerError> {
         self.readers.top_ups().await
+    }
+
+    async fn keep(&self, turns: &[Turn], now: UtcTime) -> Result<Vec<Kept>, LedgerError> {
+        let turns: Vec<Turn> = turns.iter().map(plain::turn).collect();
+        let step = Step::new(About::turns(&turns), move |desk| desk.keep(&turns, now));
+        self.queue.ask(step).await
+    }
+
+    async fn commitments(&self) -> Result<Vec<Commitment>, LedgerError> {
+        self.readers.commitments().await
     }
 
     async fn publish(&self, caps: &[Cap], now: UtcTime) -> Result<(), LedgerError> {

@@ -9,6 +9,7 @@ mod bench;
 mod bound;
 mod callers;
 mod caps;
+mod commitments;
 mod config;
 mod consult;
 mod crowd;

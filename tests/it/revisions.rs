@@ -191,6 +191,12 @@ async fn what_stood_still_and_goes_on_reserves_what_is_left() {
     assert_eq!(aum(&world).await, created, "it never stood still");
 
     send(Method::POST, &format!("{url}/suspend"), &json!(null)).await;
+    let suspended = aum(&world).await;
+    let given_back = created - suspended;
+    assert!(
+        (28..=31).contains(&given_back),
+        "the days to come: {given_back}"
+    );
     let reactivated = send(Method::POST, &format!("{url}/reactivate"), &json!(null)).await;
     assert_eq!(
         reactivated.status,
@@ -198,7 +204,7 @@ async fn what_stood_still_and_goes_on_reserves_what_is_left() {
         "{}",
         reactivated.text()
     );
-    let added = aum(&world).await - created;
+    let added = aum(&world).await - suspended;
     assert!((29..=32).contains(&added), "thirty days and today: {added}");
 }
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::lives::{Life, Slice};
 use crate::ledger::{
-    AccountKey, Balance, Breach, Cap, Draws, Entry, EntryKind, Epoch, Event, Evidence, Followed,
-    LedgerError, Meter, NewReservation, NewTopUp, Outcome, Reading, Record, ReplicaId, RequestId,
-    Reserved, Standing, State, TRUE_UP, TopUp, changes, drawn, left, redraw,
+    AccountKey, Balance, Breach, Cap, Commitment, CommitmentId, Draws, Entry, EntryKind, Epoch,
+    Event, Evidence, Followed, GUARD, Kept, LedgerError, Meter, NewReservation, NewTopUp, Outcome,
+    Reading, Record, ReplicaId, RequestId, Reserved, Standing, State, TRUE_UP, TopUp, Turn,
+    changes, drawn, left, redraw,
 };
 use crate::policy::{Account, Claim};
 use crate::units::{Amount, Unit, UtcTime};
@@ -27,6 +28,9 @@ pub(super) struct Books {
     pub(super) top_ups: Vec<TopUp>,
     draws: BTreeMap<AccountKey, Draws>,
     caps: BTreeMap<ReplicaId, Vec<Cap>>,
+    pub(super) commitments: BTreeMap<CommitmentId, Commitment>,
+    /// What was settled and then given back.
+    returned: BTreeMap<AccountKey, Amount>,
     pub(super) entries: Vec<Entry>,
     pub(super) events: Vec<Event>,
 }
@@ -174,6 +178,74 @@ impl Books {
         Ok(true)
     }
 
+    pub(super) fn keep(
+        &mut self,
+        me: Epoch,
+        turn: &Turn,
+        now: UtcTime,
+    ) -> Result<Kept, LedgerError> {
+        let next = &turn.commitment;
+        let known = self.commitments.get(&next.id);
+        if known == Some(next) {
+            return Ok(Kept::Kept(Vec::new()));
+        }
+        if next.version != known.map_or(1, |known| known.version + 1) {
+            return Ok(Kept::Overtaken(known.cloned().map(Box::new)));
+        }
+        let mut short = Vec::new();
+        if let Some(takes) = &turn.takes {
+            takes.check_claims()?;
+            for claim in &takes.claims {
+                short.extend(self.breach(me, claim, now)?);
+            }
+        }
+        for (account, amount) in &turn.gives_back {
+            self.give_back(account, *amount, turn, now)?;
+        }
+        if !turn.gives_back.is_empty()
+            && let Some(record) = self.records.get_mut(&next.id.request)
+            && let Some(state) = record.state.partly_given_back()
+        {
+            record.state = state;
+        }
+        if let Some(takes) = &turn.takes {
+            let kinds = [EntryKind::Reserve, EntryKind::Settle];
+            self.enter(Some(me), &takes.settled(now), &kinds, now)?;
+        }
+        let told = short.iter().map(|breach| turn.short(breach));
+        for what in told.chain(turn.why.clone()).collect::<Vec<_>>() {
+            self.note(GUARD, what, now);
+        }
+        self.commitments.insert(next.id, next.clone());
+        Ok(Kept::Kept(short))
+    }
+
+    /// No more than is settled there.
+    fn give_back(
+        &mut self,
+        account: &Account,
+        amount: Amount,
+        turn: &Turn,
+        now: UtcTime,
+    ) -> Result<(), LedgerError> {
+        let amount = amount.min(self.balance(account)?.settled);
+        let key = AccountKey::from(account);
+        let returned = self.returned.entry(key).or_default();
+        *returned = returned.saturating_add(amount);
+        for (kind, charged) in [
+            (EntryKind::Reopen, amount),
+            (EntryKind::Reconcile, Amount::ZERO),
+        ] {
+            let line = Line {
+                charged,
+                note: turn.why.as_deref().unwrap_or_default().into(),
+                ..Line::of_lease(account, kind, amount, None)
+            };
+            self.write(line, now)?;
+        }
+        Ok(())
+    }
+
     pub(super) fn top_up(&mut self, new: NewTopUp, now: UtcTime) -> TopUp {
         let id = self.top_ups.last().map_or(1, |last| last.id + 1);
         let top_up = TopUp::of(new, id, now);
@@ -225,6 +297,7 @@ impl Books {
         for claim in &record.claims {
             for kind in kinds {
                 let state = match kind {
+                    EntryKind::Reserve => &State::Held,
                     EntryKind::Reopen => before.as_ref().map_or(&record.state, |old| &old.state),
                     _ => &record.state,
                 };
@@ -372,6 +445,8 @@ impl Books {
                 add(&mut balance, claim, &record.state).ok_or_else(|| overflow(account))?;
             }
         }
+        let returned = self.returned.get(&key).copied().unwrap_or_default();
+        balance.settled = balance.settled.minus(returned);
         for ((_, leased), slice) in &self.slices {
             if *leased == key {
                 let sum = balance.leased.checked_add(slice.amount);

@@ -15,9 +15,10 @@ use async_trait::async_trait;
 
 use self::books::Books;
 use super::{
-    Balance, Begun, Cap, Entry, Epoch, Event, Evidence, Fingerprint, Followed, Leased, Ledger,
-    LedgerError, Meter, NewFollowed, NewReservation, NewTopUp, Outcome, Proof, Reading, Record,
-    ReplicaId, Report, RequestId, Reserved, Seen, Spending, Standing, State, TRUE_UP, TopUp,
+    Balance, Begun, Cap, Commitment, Entry, Epoch, Event, Evidence, Fingerprint, Followed, Kept,
+    Leased, Ledger, LedgerError, Meter, NewFollowed, NewReservation, NewTopUp, Outcome, Proof,
+    Reading, Record, ReplicaId, Report, RequestId, Reserved, Seen, Spending, Standing, State,
+    TRUE_UP, TopUp, Turn,
 };
 use crate::planet::Kind;
 use crate::policy::Account;
@@ -250,6 +251,19 @@ impl Ledger for Model {
 
     async fn top_ups(&self) -> Result<Vec<TopUp>, LedgerError> {
         Ok(self.books().top_ups.clone())
+    }
+
+    async fn keep(&self, turns: &[Turn], now: UtcTime) -> Result<Vec<Kept>, LedgerError> {
+        let kept = turns
+            .iter()
+            .map(|turn| self.own_step(|books, me| books.keep(me, turn, now)));
+        kept.collect()
+    }
+
+    async fn commitments(&self) -> Result<Vec<Commitment>, LedgerError> {
+        let books = self.books();
+        let open = books.commitments.values().filter(|one| !one.is_over());
+        Ok(open.cloned().collect())
     }
 
     async fn publish(&self, caps: &[Cap], now: UtcTime) -> Result<(), LedgerError> {

@@ -5,6 +5,7 @@
 //! to the balances.
 
 pub(super) mod caps;
+pub(super) mod commitments;
 pub(super) mod follows;
 pub(super) mod life;
 pub(super) mod meters;
@@ -39,6 +40,12 @@ macro_rules! ledger_contract {
                 caps::a_lowered_cap_admits_nothing_and_forgets_nothing,
                 caps::a_longer_window_keeps_what_the_shorter_one_spent,
                 caps::a_budget_cannot_be_claimed_twice,
+                commitments::a_commitment_is_kept_as_it_is_until_it_is_over,
+                commitments::of_two_who_take_a_commitment_further_one_is_too_late,
+                commitments::what_is_due_is_taken_even_where_it_does_not_fit,
+                commitments::no_more_is_given_back_than_was_settled,
+                commitments::what_was_given_back_in_part_is_not_corrected_as_a_whole,
+                commitments::a_prediction_settles_at_no_more_than_each_window_claimed,
                 life::refused_traffic_eats_no_quota,
                 life::a_cheaper_charge_frees_the_rest,
                 life::an_overrun_is_kept_in_full_when_the_balance_is_short,

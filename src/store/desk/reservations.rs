@@ -118,6 +118,7 @@ impl Desk {
             for claim in &record.claims {
                 for kind in kinds {
                     let state = match (kind, &before) {
+                        (EntryKind::Reserve, _) => &State::Held,
                         (EntryKind::Reopen, Some(before)) => before,
                         _ => &record.state,
                     };

@@ -22,10 +22,10 @@ use tracing::{debug, warn};
 
 use crate::clock::Clock;
 use crate::ledger::{
-    AccountKey, Balance, Begun, Breach, Cap, Denial, Entry, Event, Evidence, Fingerprint, Followed,
-    LeaseBook, Leased, Ledger, LedgerError, Marks, Meter, NewFollowed, NewReservation, NewTopUp,
-    Orphans, Outcome, Proof, Reading, Record, ReplicaId, Report, RequestId, Reserved, Seen,
-    Spending, Standing, TopUp,
+    AccountKey, Balance, Begun, Breach, Cap, Commitment, Denial, Entry, Event, Evidence,
+    Fingerprint, Followed, Kept, LeaseBook, Leased, Ledger, LedgerError, Marks, Meter, NewFollowed,
+    NewReservation, NewTopUp, Orphans, Outcome, Proof, Reading, Record, ReplicaId, Report,
+    RequestId, Reserved, Seen, Spending, Standing, TopUp, Turn,
 };
 use crate::planet::Kind;
 use crate::policy::Account;
@@ -402,6 +402,14 @@ impl Ledger for LeasedBooks {
 
     async fn top_ups(&self) -> Result<Vec<TopUp>, LedgerError> {
         self.books.top_ups().await
+    }
+
+    async fn keep(&self, turns: &[Turn], now: UtcTime) -> Result<Vec<Kept>, LedgerError> {
+        self.alive(|| self.books.keep(turns, now)).await
+    }
+
+    async fn commitments(&self) -> Result<Vec<Commitment>, LedgerError> {
+        self.books.commitments().await
     }
 
     async fn publish(&self, caps: &[Cap], now: UtcTime) -> Result<(), LedgerError> {

@@ -272,6 +272,8 @@ unless_away! {
     fn spending(of: &Spending) -> Amount;
     fn top_up(new: &NewTopUp, now: UtcTime) -> TopUp;
     fn top_ups() -> Vec<TopUp>;
+    fn keep(turns: &[Turn], now: UtcTime) -> Vec<Kept>;
+    fn commitments() -> Vec<Commitment>;
     fn publish(caps: &[Cap], now: UtcTime) -> ();
     fn published() -> Vec<(ReplicaId, Cap)>;
     fn balances() -> Vec<Balance>;

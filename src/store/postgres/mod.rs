@@ -32,8 +32,8 @@ use super::queue::Queue;
 use super::stored::{Readers, Stored};
 use crate::identity::Secret;
 use crate::ledger::{
-    Balance, Cap, Entry, Event, Fingerprint, Followed, LedgerError, Meter, Record, ReplicaId,
-    RequestId, Spending, TopUp,
+    Balance, Cap, Commitment, Entry, Event, Fingerprint, Followed, LedgerError, Meter, Record,
+    ReplicaId, RequestId, Spending, TopUp,
 };
 use crate::planet::Kind;
 use crate::policy::Account;
@@ -91,6 +91,10 @@ impl Readers for PgReaders {
 
     async fn top_ups(&self) -> Result<Vec<TopUp>, LedgerError> {
         within(context::top_ups(&self.0)).await
+    }
+
+    async fn commitments(&self) -> Result<Vec<Commitment>, LedgerError> {
+        within(read::commitments(&self.0)).await
     }
 
     async fn published(&self) -> Result<Vec<(ReplicaId, Cap)>, LedgerError> {

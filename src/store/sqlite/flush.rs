@@ -5,7 +5,8 @@ use sqlx::{Executor, QueryBuilder, Sqlite as Dialect, SqliteConnection};
 use tracing::debug;
 
 use super::read::bytes;
-use crate::ledger::{Cap, Epoch, Event, Followed, TopUp};
+use crate::ledger::{Cap, Commitment, Epoch, Event, Followed, LedgerError, TopUp};
+use crate::store::commitments::terms_text;
 use crate::store::desk::{ChangedMeter, ChangedRecord, Changes, NewEntry};
 use crate::store::rows::{amounts_text, claims_text, draws_text, leases_text, state_columns};
 use crate::store::tables::{Life, Row};
@@ -42,6 +43,7 @@ async fn put_all(
     let Changes {
         rows,
         records,
+        commitments,
         lives,
         top_ups,
         followed,
@@ -55,6 +57,8 @@ async fn put_all(
     })
     .await?;
     put(connection, &RESERVATION, records, bind_record).await?;
+    let commitments = stored(commitments)?;
+    put(connection, &COMMITMENT, &commitments, bind_commitment).await?;
     put(connection, &ENTRY, entries, bind_entry).await?;
     put(connection, &LIFE, lives, bind_life).await?;
     put(connection, &TOP_UP, top_ups, |to, top_up| {
@@ -104,6 +108,12 @@ const RESERVATION: Put = Put {
            source = excluded.source, why = excluded.why, closed_at = excluded.closed_at,
            fingerprint = excluded.fingerprint, holder = excluded.holder,
            claims = excluded.claims, predicted = excluded.predicted",
+};
+
+const COMMITMENT: Put = Put {
+    head: "INSERT INTO commitment (request, number, version, upstream, subscription, course, terms) ",
+    tail: " ON CONFLICT (request, number) DO UPDATE SET version = excluded.version,
+           subscription = excluded.subscription, course = excluded.course, terms = excluded.terms",
 };
 
 const ENTRY: Put = Put {
@@ -206,6 +216,27 @@ fn bind_record(to: &mut Values<'_>, met: &ChangedRecord<'_>) {
         .push_bind(record.closed_at.map(UtcTime::as_microsecond))
         .push_bind(record.fingerprint.map(|print| print.as_bytes().to_vec()))
         .push_bind(met.holder.map(Epoch::number));
+}
+
+fn stored<'a>(
+    commitments: &[&'a Commitment],
+) -> Result<Vec<(&'a Commitment, String)>, sqlx::Error> {
+    let terms = |it: &&'a Commitment| Ok((*it, terms_text(it).map_err(encode)?));
+    commitments.iter().map(terms).collect()
+}
+
+fn encode(cause: LedgerError) -> sqlx::Error {
+    sqlx::Error::Encode(cause.into())
+}
+
+fn bind_commitment(to: &mut Values<'_>, (commitment, terms): &(&Commitment, String)) {
+    to.push_bind(bytes(commitment.id.request))
+        .push_bind(i64::from(commitment.id.number))
+        .push_bind(i64::try_from(commitment.version).unwrap_or(i64::MAX))
+        .push_bind(commitment.upstream.to_string())
+        .push_bind(commitment.subscription.as_deref().map(str::to_owned))
+        .push_bind(commitment.course.name())
+        .push_bind(terms.clone());
 }
 
 fn bind_entry(to: &mut Values<'_>, entry: &NewEntry) {

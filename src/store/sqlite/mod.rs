@@ -30,8 +30,8 @@ use super::OpenError;
 use super::queue::Queue;
 use super::stored::{Readers, Stored};
 use crate::ledger::{
-    Balance, Cap, Entry, Event, Fingerprint, Followed, LedgerError, Meter, Record, ReplicaId,
-    RequestId, Spending, TopUp,
+    Balance, Cap, Commitment, Entry, Event, Fingerprint, Followed, LedgerError, Meter, Record,
+    ReplicaId, RequestId, Spending, TopUp,
 };
 use crate::planet::Kind;
 use crate::policy::Account;
@@ -89,6 +89,10 @@ impl Readers for SqliteReaders {
     async fn top_ups(&self) -> Result<Vec<TopUp>, LedgerError> {
         let mut connection = self.0.acquire().await.map_err(super::rows::failed)?;
         context::top_ups(&mut connection).await
+    }
+
+    async fn commitments(&self) -> Result<Vec<Commitment>, LedgerError> {
+        read::commitments(&self.0).await
     }
 
     async fn published(&self) -> Result<Vec<(ReplicaId, Cap)>, LedgerError> {

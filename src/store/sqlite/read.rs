@@ -7,9 +7,11 @@ use sqlx::{AssertSqlSafe, QueryBuilder, Sqlite as Dialect, SqliteConnection, Sql
 
 use super::flush::PORTIONS;
 use crate::ledger::{
-    AccountKey, Balance, Entry, Epoch, Event, Fingerprint, LedgerError, Record, RequestId,
+    AccountKey, Balance, Commitment, CommitmentId, Entry, Epoch, Event, Fingerprint, LedgerError,
+    Record, RequestId,
 };
 use crate::policy::Account;
+use crate::store::commitments::commitment;
 use crate::store::rows::{self, ACCOUNT, Cells, Found, failed};
 use crate::store::tables::{Row, accounts};
 use crate::units::UtcTime;
@@ -163,6 +165,32 @@ pub(super) async fn leased(connection: &mut SqliteConnection) -> Result<Vec<Row>
         .fetch_all(connection)
         .await;
     read_all(&answer.map_err(failed)?, rows::row)
+}
+
+/// Those that are not over, in the order in which they were made.
+pub(super) async fn commitments(readers: &SqlitePool) -> Result<Vec<Commitment>, LedgerError> {
+    let found =
+        sqlx::query("SELECT * FROM commitment WHERE course <> 'over' ORDER BY request, number");
+    let found = found.fetch_all(readers).await;
+    read_all(&found.map_err(failed)?, commitment)
+}
+
+/// Those of `ids` that are there.
+pub(super) async fn wanted_commitments(
+    connection: &mut SqliteConnection,
+    ids: &[CommitmentId],
+) -> Result<Vec<Commitment>, LedgerError> {
+    let mut all = Vec::new();
+    for id in ids {
+        let found = sqlx::query("SELECT * FROM commitment WHERE request = ? AND number = ?")
+            .bind(bytes(id.request))
+            .bind(i64::from(id.number))
+            .fetch_optional(&mut *connection)
+            .await;
+        let found = found.map_err(failed)?;
+        all.extend(found.map(|row| commitment(&row)).transpose()?);
+    }
+    Ok(all)
 }
 
 pub(super) async fn events(
