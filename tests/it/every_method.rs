@@ -10,23 +10,24 @@ use serde_json::Value;
 use crate::harness::{KEY, World};
 use crate::sdk::tell;
 
-/// Room for everything, and a word on what no request shows.
+/// Room for everything, in windows that never end, so that what is to come is counted whole whatever the day;
+/// and a word on what no request shows.
 const EVERYTHING: &str = r#"
 [[budgets]]
 name = "org-pu"
 unit = "pu"
 limit = 100000
-window = "month"
+window = "forever"
 [[budgets]]
 name = "org-aum"
 unit = "aum"
 limit = 100000
-window = "year"
+window = "forever"
 [[budgets]]
 name = "org-quota"
 unit = "quota"
 limit = 1000
-window = "year"
+window = "forever"
 [[bounds]]
 match = { apis = ["batch-statistics"] }
 pu = 2000
