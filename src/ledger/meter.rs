@@ -57,7 +57,7 @@ pub struct Spending {
     pub unit: Unit,
     /// Empty: of all.
     pub products: Vec<String>,
-    /// By when they arrived.
+    /// By when they reserved.
     pub since: UtcTime,
     pub until: UtcTime,
 }
@@ -94,9 +94,8 @@ impl Spending {
     pub fn of(&self, record: &Record) -> Amount {
         let of_product = |product: &Arc<str>| self.products.iter().any(|one| **one == **product);
         let meant = self.products.is_empty() || record.product.as_ref().is_some_and(of_product);
-        let arrived = record.request >= RequestId::first_at(self.since)
-            && record.request < RequestId::first_at(self.until);
-        if !meant || !arrived || &*record.api == ACCOUNT {
+        let reserved = self.since <= record.reserved_at && record.reserved_at < self.until;
+        if !meant || !reserved || &*record.api == ACCOUNT {
             return Amount::ZERO;
         }
         let charged = match &record.state {

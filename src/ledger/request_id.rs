@@ -46,11 +46,6 @@ impl RequestId {
         Self::new(began_at, tail)
     }
 
-    /// The first request that could have come at this moment: those that came before sort before it.
-    pub fn first_at(moment: UtcTime) -> Self {
-        Self::new(moment, [0; 10])
-    }
-
     pub const fn from_uuid(id: uuid::Uuid) -> Self {
         Self(id)
     }

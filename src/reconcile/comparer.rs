@@ -58,13 +58,13 @@ pub fn compare_daily(guard: Arc<Guard>) -> Option<JoinHandle<()>> {
             return None;
         }
     };
+    let first = later(guard.clock.now(), FIRST);
     let comparer = Comparer { guard, upstream };
-    Some(tokio::spawn(async move { comparer.run().await }))
+    Some(tokio::spawn(async move { comparer.run(first).await }))
 }
 
 impl Comparer {
-    async fn run(&self) {
-        let mut next = later(self.guard.clock.now(), FIRST);
+    async fn run(&self, mut next: UtcTime) {
         let mut pause = AGAIN;
         loop {
             tokio::time::sleep(LOOK).await;

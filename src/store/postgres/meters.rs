@@ -3,7 +3,7 @@
 use sqlx::{PgConnection, PgPool};
 
 use super::read::{decode, read_all};
-use crate::ledger::{ACCOUNT, LedgerError, Meter, RequestId, Spending};
+use crate::ledger::{ACCOUNT, LedgerError, Meter, Spending};
 use crate::store::desk::ChangedMeter;
 use crate::store::rows::{self, Cells, failed};
 use crate::store::tables::Wanted;
@@ -83,12 +83,13 @@ pub(super) async fn spending(readers: &PgPool, of: &Spending) -> Result<Amount, 
          FROM reservation
          WHERE (predicted LIKE '%\"km2\"%' OR predicted LIKE '%\"quota\"%')
              AND state <> 'voided' AND predicted::json ->> $1 IS NOT NULL
-             AND api <> $2 AND id >= $3 AND id < $4 AND (cardinality($5) = 0 OR product = ANY($5))",
+             AND api <> $2 AND reserved_at >= $3 AND reserved_at < $4
+             AND (cardinality($5) = 0 OR product = ANY($5))",
     )
     .bind(of.unit.name())
     .bind(ACCOUNT)
-    .bind(RequestId::first_at(of.since).as_uuid())
-    .bind(RequestId::first_at(of.until).as_uuid())
+    .bind(of.since.as_microsecond())
+    .bind(of.until.as_microsecond())
     .bind(&of.products)
     .fetch_one(readers)
     .await

@@ -8,9 +8,9 @@ use super::address::Address;
 use super::read::read_all;
 use super::{open, session};
 use crate::identity::Secret;
-use crate::ledger::{LedgerError, RequestId};
+use crate::ledger::LedgerError;
 use crate::store::OpenError;
-use crate::store::retain::{self, Archive, Line, RolledUp};
+use crate::store::retain::{self, Archive, Line, RolledUp, first_at};
 use crate::store::rows::{self, ACCOUNT, Cells, failed};
 use crate::units::UtcTime;
 
@@ -104,7 +104,7 @@ impl Archive for Tables {
                  AND id NOT IN (SELECT reservation FROM followed WHERE over_at IS NULL)
                  ORDER BY id LIMIT $3)",
         )
-        .bind(RequestId::first_at(before).as_uuid())
+        .bind(first_at(before).as_uuid())
         .bind(before.as_microsecond())
         .bind(i64::from(limit))
         .execute(&mut self.connection)

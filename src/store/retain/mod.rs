@@ -18,7 +18,7 @@ use std::time::Duration;
 use tracing::warn;
 
 use self::roll::{Sums, replayed, roll_up};
-use crate::ledger::{Entry, LedgerError};
+use crate::ledger::{Entry, LedgerError, RequestId};
 use crate::units::UtcTime;
 
 /// Lines to a transaction, so that guards do not wait for long.
@@ -225,4 +225,9 @@ fn day(at: UtcTime) -> i64 {
 
 fn midnight(at: UtcTime) -> UtcTime {
     UtcTime::from_second(day(at).saturating_mul(DAY)).unwrap_or(UtcTime::MIN)
+}
+
+/// The first request that could have come at this moment: those that came before sort before it.
+pub(super) fn first_at(moment: UtcTime) -> RequestId {
+    RequestId::new(moment, [0; 10])
 }

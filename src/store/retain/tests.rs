@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::*;
-use crate::ledger::RequestId;
 use crate::ledger::{
     AccountKey, Charge, ChargeSource, NewReservation, NewTopUp, Outcome, Record, Report, State,
     Want, replay,
@@ -254,8 +253,5 @@ fn a_day_begins_at_midnight_and_ends_before_the_next() {
     assert_eq!(day(noon_of_old), -1);
     assert_eq!(midnight(noon_of_old), at("1969-12-31T00:00:00Z"));
     assert_eq!(midnight(noon()), at("2026-11-22T00:00:00Z"));
-    assert!(
-        RequestId::first_at(noon()) < id(1)
-            && RequestId::first_at(noon()) > RequestId::first_at(at(DAYS[2]))
-    );
+    assert!(first_at(noon()) < id(1) && first_at(noon()) > first_at(at(DAYS[2])));
 }

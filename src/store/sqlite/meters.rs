@@ -2,8 +2,8 @@
 
 use sqlx::{QueryBuilder, Sqlite as Dialect, SqliteConnection, SqlitePool};
 
-use super::read::{bytes, read_all};
-use crate::ledger::{ACCOUNT, LedgerError, Meter, RequestId, Spending};
+use super::read::read_all;
+use crate::ledger::{ACCOUNT, LedgerError, Meter, Spending};
 use crate::store::rows::{self, Cells, failed};
 use crate::store::tables::Wanted;
 use crate::units::Amount;
@@ -52,11 +52,11 @@ pub(super) async fn spending(readers: &SqlitePool, of: &Spending) -> Result<Amou
         .push_bind(path);
     query.push(") IS NOT NULL AND api <> ").push_bind(ACCOUNT);
     query
-        .push(" AND id >= ")
-        .push_bind(bytes(RequestId::first_at(of.since)));
+        .push(" AND reserved_at >= ")
+        .push_bind(of.since.as_microsecond());
     query
-        .push(" AND id < ")
-        .push_bind(bytes(RequestId::first_at(of.until)));
+        .push(" AND reserved_at < ")
+        .push_bind(of.until.as_microsecond());
     if !of.products.is_empty() {
         query.push(" AND product IN (");
         let mut list = query.separated(", ");

@@ -10,9 +10,9 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, QueryBuilder, Sqlite as Di
 use super::flush::PORTIONS;
 use super::open;
 use super::read::{bytes, read_all};
-use crate::ledger::{LedgerError, RequestId};
+use crate::ledger::LedgerError;
 use crate::store::OpenError;
-use crate::store::retain::{self, Archive, Line, RolledUp};
+use crate::store::retain::{self, Archive, Line, RolledUp, first_at};
 use crate::store::rows::{self, ACCOUNT, Cells, failed};
 use crate::units::UtcTime;
 
@@ -96,7 +96,7 @@ impl Archive for File {
                  AND id IS NOT (SELECT reservation FROM entry ORDER BY sequence DESC LIMIT 1)
                  ORDER BY id LIMIT ?)",
         )
-        .bind(bytes(RequestId::first_at(before)))
+        .bind(bytes(first_at(before)))
         .bind(before.as_microsecond())
         .bind(limit)
         .execute(&mut self.connection)

@@ -33,5 +33,5 @@ CREATE TABLE meter (
 ) STRICT, WITHOUT ROWID;
 
 -- Requests that take of what Planet shows such figures of: few.
-CREATE INDEX reservation_metered ON reservation (id)
+CREATE INDEX reservation_metered ON reservation (reserved_at)
 WHERE (predicted LIKE '%"km2"%' OR predicted LIKE '%"quota"%');
