@@ -69,8 +69,8 @@ pub struct Running {
     stopping: watch::Sender<bool>,
     serving: [JoinHandle<CutOff>; 2],
     books: Arc<LeasedBooks>,
-    rolling_up: Option<JoinHandle<()>>,
-    booking: JoinHandle<()>,
+    /// What works beside the requests.
+    beside: Vec<JoinHandle<()>>,
 }
 
 impl Running {
@@ -80,10 +80,9 @@ impl Running {
         let [guard, admin] = self.serving;
         _ = admin.await;
         let cut_off = guard.await.unwrap_or_default();
-        self.booking.abort(); // a step of the books is whole or was not made
-        _ = self.booking.await;
-        if let Some(rolling_up) = self.rolling_up {
-            rolling_up.abort(); // what it has not committed is as it was
+        for task in self.beside {
+            task.abort(); // what it has not written down the next guard does again
+            _ = task.await;
         }
         if let Err(cause) = self.books.shut_down().await {
             error!(
@@ -114,12 +113,7 @@ pub async fn start(policy: Policy, clock: Arc<dyn Clock>) -> Result<Running, Boo
     let exchanges = Exchanges::default();
     let pool = Pool::new(Trust::Platform)?;
     let guard = Arc::new(Guard {
-        resends: Resends::new(
-            Arc::clone(&ledger),
-            Arc::clone(&clock),
-            exchanges.clone(),
-            policy.resend_window(),
-        ),
+        resends: resends(&policy, &ledger, &clock, &exchanges),
         revising: Revising::default(),
         commitments: Commitments::default(),
         tokens: Tokens::new(places.secrets())?,
@@ -151,7 +145,7 @@ pub async fn start(policy: Policy, clock: Arc<dyn Clock>) -> Result<Running, Boo
     });
     let (stopping, stopped) = watch::channel(false);
     let listener = listener(tcp, server.tls.as_ref())?;
-    let booking = guard.keep_booking();
+    let beside = work_beside(&guard);
     let serving = [
         serve_guard(guard, listener, public_url.clone(), stopped.clone()),
         serve_admin(admin, Listener::plain(admin_tcp), stopped),
@@ -163,10 +157,31 @@ pub async fn start(policy: Policy, clock: Arc<dyn Clock>) -> Result<Running, Boo
         public_url,
         stopping,
         serving,
-        booking,
-        rolling_up: store::roll_up_daily(policy.store().clone(), clock),
+        beside,
         books,
     })
+}
+
+fn resends(
+    policy: &Policy,
+    ledger: &Arc<dyn Ledger>,
+    clock: &Arc<dyn Clock>,
+    exchanges: &Exchanges,
+) -> Arc<Resends> {
+    Resends::new(
+        Arc::clone(ledger),
+        Arc::clone(clock),
+        exchanges.clone(),
+        policy.resend_window(),
+    )
+}
+
+/// What works beside the requests, until it is aborted.
+fn work_beside(guard: &Arc<Guard>) -> Vec<JoinHandle<()>> {
+    let store = guard.policy.store().clone();
+    let rolling_up = store::roll_up_daily(store, Arc::clone(&guard.clock));
+    let booking = guard.keep_booking();
+    rolling_up.into_iter().chain([booking]).collect()
 }
 
 /// The books, told of the limits that the policy sets.
