@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::uri::Authority;
 use http::{Request, Response};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tracing::{error, info};
 
@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::front::{self, CutOff, Limits, Listener, TlsError, respond};
 use crate::guard::{
     Commitments, Consultant, Downloads, Guard, Lending, Margins, Pacer, PlaceError, Places, Relay,
-    Resends, Revising, Sharing, sightings,
+    Resends, Revising, Sharing, Sighting, sightings,
 };
 use crate::identity::{Seal, SecretError, Tokens};
 use crate::ledger::{Cap, Ledger, RequestId};
@@ -83,6 +83,7 @@ impl Running {
         let cut_off = guard.await.unwrap_or_default();
         for task in self.beside {
             task.abort(); // what it has not written down the next guard does again
+            _ = task.await;
         }
         if let Err(cause) = self.books.shut_down().await {
             error!(
@@ -114,12 +115,7 @@ pub async fn start(policy: Policy, clock: Arc<dyn Clock>) -> Result<Running, Boo
     let pool = Pool::new(Trust::Platform)?;
     let (seen, to_look_at) = sightings();
     let guard = Arc::new(Guard {
-        resends: Resends::new(
-            Arc::clone(&ledger),
-            Arc::clone(&clock),
-            exchanges.clone(),
-            policy.resend_window(),
-        ),
+        resends: resends(&policy, &ledger, &clock, &exchanges),
         revising: Revising::default(),
         commitments: Commitments::default(),
         lent: Lending::default(),
@@ -153,12 +149,7 @@ pub async fn start(policy: Policy, clock: Arc<dyn Clock>) -> Result<Running, Boo
     });
     let (stopping, stopped) = watch::channel(false);
     let listener = listener(tcp, server.tls.as_ref())?;
-    let beside = [
-        Some(guard.keep_booking()),
-        Some(reconcile::follow(Arc::clone(&guard), to_look_at)),
-        reconcile::compare_daily(Arc::clone(&guard)),
-        store::roll_up_daily(policy.store().clone(), Arc::clone(&clock)),
-    ];
+    let beside = work_beside(&guard, to_look_at);
     let serving = [
         serve_guard(guard, listener, public_url.clone(), stopped.clone()),
         serve_admin(admin, Listener::plain(admin_tcp), stopped),
@@ -170,9 +161,35 @@ pub async fn start(policy: Policy, clock: Arc<dyn Clock>) -> Result<Running, Boo
         public_url,
         stopping,
         serving,
-        beside: beside.into_iter().flatten().collect(),
+        beside,
         books,
     })
+}
+
+fn resends(
+    policy: &Policy,
+    ledger: &Arc<dyn Ledger>,
+    clock: &Arc<dyn Clock>,
+    exchanges: &Exchanges,
+) -> Arc<Resends> {
+    Resends::new(
+        Arc::clone(ledger),
+        Arc::clone(clock),
+        exchanges.clone(),
+        policy.resend_window(),
+    )
+}
+
+/// What works beside the requests, until it is aborted.
+fn work_beside(guard: &Arc<Guard>, to_look_at: mpsc::Receiver<Sighting>) -> Vec<JoinHandle<()>> {
+    let store = guard.policy.store().clone();
+    let beside = [
+        Some(guard.keep_booking()),
+        Some(reconcile::follow(Arc::clone(guard), to_look_at)),
+        reconcile::compare_daily(Arc::clone(guard)),
+        store::roll_up_daily(store, Arc::clone(&guard.clock)),
+    ];
+    beside.into_iter().flatten().collect()
 }
 
 /// The books, told of the limits that the policy sets.

@@ -154,7 +154,7 @@ impl Guard {
             Passage::Answered(answer) => return Ok(*answer),
         };
         let (looked_up, weighed) = self
-            .appraise(place, &head, (&presented, &caller), &asked, now)
+            .appraise(place, &head, (&presented, &caller, case), &asked, now)
             .await?;
         if case.wishes.dry_run {
             return self.dry_run(weighed, case, now).await;
@@ -165,17 +165,10 @@ impl Guard {
             Share::Go(part) => part,
             Share::Answered(answer) => return Ok(*answer),
         };
-        let promise = if Self::may_promise(&asked, &weighed) {
-            let promised = self.promise(place, &head, &asked, (&caller, case), &weighed, now);
-            Box::pin(promised).await?
-        } else {
-            None
-        };
         let (found_by, whose) = (looked_up.remembered_by(), (presented, caller));
         let fingerprint = turn.as_ref().map(Turn::fingerprint).or(found_by);
         let exchange = Exchange {
             turn,
-            promise,
             trail: Trail::of(place, &route, (&head.method, path), (&head.headers, query)),
             part,
             remembered: found_by.is_some(),
@@ -208,7 +201,7 @@ impl Guard {
             holding: holding(case, &caller, route.operation, &weighed, fingerprint),
             predicted: weighed.predicted,
             turn: None,
-            promise: None,
+            promise: weighed.promise,
             made: None,
             trail: None,
             remembered: false,
@@ -230,7 +223,7 @@ impl Guard {
         &self,
         place: &Arc<Place>,
         head: &Parts,
-        (presented, caller): (&Presented, &Caller),
+        (presented, caller, case): (&Presented, &Caller, &Case),
         asked: &Asked<'_>,
         now: UtcTime,
     ) -> Result<(LookedUp, Weighed), Refusal> {
@@ -240,7 +233,12 @@ impl Guard {
         let rights = Rights::of(place, &head.headers, asked.query, Some(presented));
         let understood = self.consult(understood, &rights, now).await?;
         let api = asked.route.api;
-        let weighed = weigh(&self.policy, &self.margins, caller, api, understood, now)?;
+        let mut weighed = weigh(&self.policy, &self.margins, caller, api, understood, now)?;
+        if Self::may_promise(asked, &weighed) {
+            // aside, so that the requests of everybody else are no larger for it
+            let promised = self.promise(place, head, asked, (caller, case), &weighed, now);
+            weighed.promise = Box::pin(promised).await?;
+        }
         Ok((looked_up, weighed))
     }
 

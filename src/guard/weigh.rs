@@ -3,6 +3,7 @@
 
 use http::StatusCode;
 
+use super::commitments::Promise;
 use super::margins::Margins;
 use super::outlook::{Outlook, Shares};
 use super::predict::{Predicted, Understood, price};
@@ -25,6 +26,8 @@ pub(super) struct Weighed {
     pub(super) claims: Vec<Claim>,
     /// What shorter windows settle at beyond their own share, for it is the longest that a call settles at.
     pub(super) spare: Vec<(Account, Amount)>,
+    /// What goes on spending when the call has been answered.
+    pub(super) promise: Option<Box<Promise>>,
 }
 
 /// Prices a call and says what it must claim.
@@ -57,6 +60,7 @@ pub(super) fn weigh(
         predicted,
         claims,
         spare: Vec::new(),
+        promise: None,
     })
 }
 
@@ -90,6 +94,7 @@ fn weigh_each_window(
         spare: spare.filter(|(_, amount)| !amount.is_zero()).collect(),
         predicted,
         claims,
+        promise: None,
     })
 }
 

@@ -208,13 +208,16 @@ mod tests {
     }
 
     fn policy(budgets: &[(&str, &str)]) -> Policy {
-        let mut text = "[upstreams.planet]\nurl = \"https://a\"\nmount = \"/\"\n".to_owned();
-        for (name, window) in budgets {
-            text += &format!("[[budgets]]\nname = \"{name}\"\nunit = \"aum\"\nwindow = {window}\n");
-            if !name.starts_with("tally") {
-                text += "limit = 1000\n";
-            }
-        }
+        let budgets = budgets.iter().map(|(name, window)| {
+            let limit = if name.starts_with("tally") {
+                ""
+            } else {
+                "limit = 1000\n"
+            };
+            format!("[[budgets]]\nname = \"{name}\"\nunit = \"aum\"\nwindow = {window}\n{limit}")
+        });
+        let upstream = "[upstreams.planet]\nurl = \"https://a\"\nmount = \"/\"\n".to_owned();
+        let text: String = std::iter::once(upstream).chain(budgets).collect();
         Policy::parse(&text, "p.toml").unwrap()
     }
 

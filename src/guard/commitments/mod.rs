@@ -88,8 +88,8 @@ impl Guard {
     }
 
     /// Looks again where a window has begun since `then`: what was noted meanwhile was not seen by the others.
-    fn catch_up_from(&self, then: Option<UtcTime>) {
-        let begun = then.and_then(|then| due::next_window(&self.policy, then));
+    fn catch_up_from(&self, then: UtcTime) {
+        let begun = due::next_window(&self.policy, then);
         if begun.is_some_and(|begun| begun <= self.clock.now()) {
             self.commitments.next.store(i64::MIN, Ordering::Release);
         }
@@ -121,12 +121,12 @@ impl Guard {
         let turns = due::turns(&self.policy, commitment, now);
         let has_passed = turns.is_empty() && commitment.end.is_some_and(|end| end <= now);
         let doubtful = !turns.is_empty() && commitment.course == Course::Asked;
-        if !has_passed && !(doubtful && self.came_to_nothing(commitment).await?) {
-            return Ok(turns);
+        if has_passed || (doubtful && self.came_to_nothing(commitment).await?) {
+            let mut over = commitment.next();
+            (over.course, over.ahead) = (Course::Over, Vec::new());
+            return Ok(vec![Turn::only(over)]);
         }
-        let mut over = commitment.next();
-        (over.course, over.ahead) = (Course::Over, Vec::new());
-        Ok(vec![Turn::only(over)])
+        Ok(turns)
     }
 
     async fn came_to_nothing(&self, commitment: &Commitment) -> Result<bool, LedgerError> {

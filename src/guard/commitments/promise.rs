@@ -23,12 +23,12 @@ use crate::policy::{Account, Caller, Claim, Policy};
 use crate::units::{Amount, UtcTime};
 
 /// What becomes of commitments when the answer is there.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::guard) struct Promise {
     pub(super) entries: Vec<Entry>,
     /// What shorter windows have settled at beyond their own share.
     spare: Vec<(Account, Amount)>,
-    now: Option<UtcTime>,
+    now: UtcTime,
 }
 
 /// One commitment on its way through a call.
@@ -43,6 +43,9 @@ pub(super) struct Entry {
     pub(super) gives_back: Vec<(Account, Amount)>,
     pub(super) why: Option<String>,
 }
+
+/// A subscription that a call names, and its commitment where the books have met it.
+type Known = (String, Option<Commitment>);
 
 /// What a call is, as far as new commitments say.
 struct Maker<'a> {
@@ -82,10 +85,14 @@ impl Guard {
         let entries = match &weighed.predicted.reading.ask {
             Ask::Subscriptions(all) => maker.created(all),
             Ask::Revision(change) => {
-                let known = self.known(upstream, asked).await?;
-                vec![maker.revised(change, known.into_iter().next().flatten())]
+                let known = self.known(upstream, asked, &[&change.before]).await?;
+                let known = known.into_iter();
+                known.map(|known| maker.revised(change, known)).collect()
             }
-            Ask::Reactivation(all) => maker.reactivated(all, self.known(upstream, asked).await?),
+            Ask::Reactivation(all) => {
+                let shown: Vec<_> = all.iter().collect();
+                maker.reactivated(all, self.known(upstream, asked, &shown).await?)
+            }
             _ => self.ended(place, head, asked, now).await?,
         };
         if entries.is_empty() {
@@ -94,19 +101,29 @@ impl Guard {
         Ok(Some(Box::new(Promise {
             entries,
             spare: weighed.spare.clone(),
-            now: Some(now),
+            now,
         })))
     }
 
-    /// The commitments of the subscriptions that a call names, each in its place.
+    /// The subscriptions that a call names and Planet has shown, each in its place, and their commitments.
     async fn known(
         &self,
         upstream: &Arc<str>,
         asked: &Asked<'_>,
-    ) -> Result<Vec<Option<Commitment>>, Refusal> {
+        shown: &[&Present],
+    ) -> Result<Vec<Known>, Refusal> {
         let ids = changed(asked);
         let found = self.find_commitments(upstream, &ids).await;
-        found.map_err(|cause| books_away(&cause))
+        let found = found.map_err(|cause| books_away(&cause))?;
+        let nameless = self.nameless(upstream).await;
+        let mut nameless = nameless.map_err(|cause| books_away(&cause))?;
+        let mut known = Vec::new();
+        for ((found, id), shown) in found.into_iter().zip(ids).zip(shown) {
+            let one = found.or_else(|| self.alike(nameless.clone(), &shown.ask, &id));
+            nameless.retain(|other| one.as_ref().is_none_or(|one| one.id != other.id));
+            known.push((id, one));
+        }
+        Ok(known)
     }
 
     /// Takes commitments further; one that somebody else has changed meanwhile, from where it stands now.
@@ -128,7 +145,8 @@ impl Guard {
     async fn try_further(&self, turns: Vec<Turn>) -> Result<Vec<Turn>, LedgerError> {
         let kept = self.keep(&turns).await?;
         let late = turns.into_iter().zip(kept);
-        let late = late.filter_map(|(turn, current)| Some(rebased(turn, current?.as_deref())));
+        // one that is gone was over long ago
+        let late = late.filter_map(|(turn, current)| Some(rebased(turn, &*current??)));
         Ok(late.collect())
     }
 }
@@ -176,7 +194,8 @@ impl Promise {
             let mut commitment = entry.done;
             let base = entry.meanwhile.as_ref().or(entry.before.as_ref());
             commitment.version = base.map_or(1, |base| base.version + 1);
-            if let Some(name) = named.filter(|_| single && entry.before.is_none()) {
+            let nameless = commitment.subscription.is_none();
+            if let Some(name) = named.filter(|_| single && nameless) {
                 commitment.subscription = Some(name.into());
             }
             let mut gives_back = entry.gives_back;
@@ -205,18 +224,28 @@ impl Promise {
     }
 }
 
+impl Entry {
+    /// The same, of a subscription whose id is known before the call is sent.
+    fn called(mut self, id: &str) -> Self {
+        for one in self.meanwhile.iter_mut().chain([&mut self.done]) {
+            one.subscription = Some(id.into());
+        }
+        self
+    }
+}
+
 impl Maker<'_> {
     fn created(&self, all: &[SubscriptionAsk]) -> Vec<Entry> {
         let goes_on = |ask: &&SubscriptionAsk| ask.end.is_none_or(|end| end > self.now);
         let numbered = (0..).zip(all);
         let lasting = numbered.filter(|(_, ask)| goes_on(ask));
         lasting
-            .map(|(number, ask)| self.new(number, ask, ask.start.max(self.now)))
+            .map(|(number, ask)| self.begun(number, ask, ask.start.max(self.now)))
             .collect()
     }
 
     /// One that the books have not met.
-    fn new(&self, number: u32, ask: &SubscriptionAsk, since: UtcTime) -> Entry {
+    fn begun(&self, number: u32, ask: &SubscriptionAsk, since: UtcTime) -> Entry {
         let mut asked = Commitment {
             id: CommitmentId {
                 request: self.case.request,
@@ -253,10 +282,10 @@ impl Maker<'_> {
     }
 
     /// The one that is changed; one that the books have not met is from now on in them.
-    fn revised(&self, change: &Revision, known: Option<Commitment>) -> Entry {
+    fn revised(&self, change: &Revision, (id, known): Known) -> Entry {
         let Revision { before, after } = change;
         let Some(known) = known else {
-            return self.new(0, after, before.ask.start);
+            return self.begun(0, after, before.ask.start).called(&id);
         };
         let mut done = known.next();
         (done.start, done.end) = (after.start, after.end);
@@ -277,13 +306,16 @@ impl Maker<'_> {
         }
     }
 
-    fn reactivated(&self, all: &[Present], known: Vec<Option<Commitment>>) -> Vec<Entry> {
+    fn reactivated(&self, all: &[Present], known: Vec<Known>) -> Vec<Entry> {
         let numbered = (0..).zip(all).zip(known);
         let still = numbered.filter(|((_, present), _)| present.presence != Presence::Live);
         still
-            .map(|((number, present), known)| match known {
-                Some(known) => self.goes_on(known),
-                None => self.new(number, &present.ask, present.ask.start),
+            .map(|((number, present), (id, known))| {
+                let unheard_of = || {
+                    let begun = self.begun(number, &present.ask, present.ask.start);
+                    begun.called(&id)
+                };
+                known.map_or_else(unheard_of, |known| self.goes_on(known))
             })
             .collect()
     }
@@ -320,12 +352,8 @@ impl Maker<'_> {
 }
 
 /// The same turn behind what somebody else has done to its commitment.
-fn rebased(mut turn: Turn, current: Option<&Commitment>) -> Turn {
+fn rebased(mut turn: Turn, current: &Commitment) -> Turn {
     let next = &mut turn.commitment;
-    let Some(current) = current else {
-        next.version = 1;
-        return turn;
-    };
     next.version = current.version + 1;
     next.booked_until = next.booked_until.max(current.booked_until);
     next.predicted_until = next.predicted_until.max(current.predicted_until);

@@ -18,7 +18,7 @@ use crate::guard::pipeline::{Guard, books_away};
 use crate::guard::places::Place;
 use crate::guard::refusal::Refusal;
 use crate::ledger::{Commitment, Course, LedgerError, State, Turn};
-use crate::planet::subscriptions::{ended, read_present};
+use crate::planet::subscriptions::{SubscriptionAsk, ended, read_present};
 use crate::planet::{Asked, Kind};
 use crate::policy::{Account, Claim};
 use crate::units::{Amount, UtcTime};
@@ -104,7 +104,7 @@ impl Guard {
         Ok(found)
     }
 
-    /// A bulk call does not tell the ids of what it made: one of those that cost the same and run as long.
+    /// The commitment of a subscription that ends and whose id the books do not know: Planet shows what it is.
     async fn by_its_looks(
         &self,
         place: &Arc<Place>,
@@ -112,11 +112,8 @@ impl Guard {
         asked: &Asked<'_>,
         id: &str,
     ) -> Result<Option<Commitment>, Refusal> {
-        let all = self.ledger.commitments().await;
-        let mut nameless = all.map_err(|cause| books_away(&cause))?;
-        nameless.retain(|one| {
-            one.subscription.is_none() && one.upstream == *place.upstream.name() && one.spends()
-        });
+        let nameless = self.nameless(place.upstream.name()).await;
+        let nameless = nameless.map_err(|cause| books_away(&cause))?;
         if nameless.is_empty() {
             return Ok(None);
         }
@@ -129,21 +126,36 @@ impl Guard {
                 return Ok(None);
             }
         };
-        let Ok(present) = read_present(&shown) else {
-            return Ok(None);
-        };
-        let (prices, plan) = (self.policy.prices(), self.policy.plan());
-        let rate = rate(&present.ask, prices, plan).ok();
-        let mut alike = nameless.into_iter().filter(|one| {
-            Some(&one.rate) == rate.as_ref()
-                && one.start == present.ask.start
-                && one.end == present.ask.end
-        });
-        let found = alike.next();
-        Ok(found.map(|one| Commitment {
+        let present = read_present(&shown).ok();
+        Ok(present.and_then(|present| self.alike(nameless, &present.ask, id)))
+    }
+
+    /// Those whose ids nobody has told.
+    pub(super) async fn nameless(
+        &self,
+        upstream: &Arc<str>,
+    ) -> Result<Vec<Commitment>, LedgerError> {
+        let mut all = self.ledger.commitments().await?;
+        all.retain(|one| one.subscription.is_none() && one.upstream == *upstream);
+        Ok(all)
+    }
+
+    /// A bulk call does not tell the ids of what it made: one of those that cost the same and run as long, where
+    /// all of them are the same caller's.
+    pub(super) fn alike(
+        &self,
+        mut nameless: Vec<Commitment>,
+        ask: &SubscriptionAsk,
+        id: &str,
+    ) -> Option<Commitment> {
+        let rate = rate(ask, self.policy.prices(), self.policy.plan()).ok()?;
+        nameless.retain(|one| one.rate == rate && one.start == ask.start && one.end == ask.end);
+        let found = nameless.pop()?;
+        let same = |one: &Commitment| one.team == found.team && one.key == found.key;
+        nameless.iter().all(same).then_some(Commitment {
             subscription: Some(id.into()),
-            ..one
-        }))
+            ..found
+        })
     }
 
     /// Whether it is not known what its create was charged, or was corrected as a whole: then nothing of it can
@@ -253,4 +265,110 @@ fn tomorrow(now: UtcTime) -> UtcTime {
         .checked_add(1.day())
         .and_then(|day| day.to_zoned(TimeZone::UTC));
     next.map_or(UtcTime::MAX, |midnight| midnight.timestamp())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cost::{Pace, Rate, Term};
+    use crate::ledger::{Ahead, CommitmentId, RequestId};
+    use crate::units::{Amounts, Span, Unit};
+
+    fn at(text: &str) -> UtcTime {
+        text.parse().expect(text)
+    }
+
+    fn now() -> UtcTime {
+        at("2026-06-20T12:00:00Z")
+    }
+
+    fn whole(units: u64) -> Amount {
+        Amount::from_whole(units).unwrap()
+    }
+
+    fn month() -> Account {
+        Account {
+            budget: "month".into(),
+            partition: "".into(),
+            unit: Unit::Aum,
+            window: Span {
+                start: at("2026-06-01T00:00:00Z"),
+                end: Some(at("2026-07-01T00:00:00Z")),
+            },
+        }
+    }
+
+    /// So much area a day, and so many PU; the rest of June was asked for at its start.
+    fn commitment(aum: u64, pu: u64) -> Commitment {
+        let (from, until) = (at("2026-06-01T00:00:00Z"), at("2026-07-01T00:00:00Z"));
+        let each = [(Unit::Aum, whole(aum)), (Unit::Pu, whole(pu))];
+        let each: Amounts = each.into_iter().collect();
+        Commitment {
+            id: CommitmentId {
+                request: RequestId::new(from, [1; 10]),
+                number: 0,
+            },
+            version: 3,
+            upstream: "planet".into(),
+            subscription: Some("s1".into()),
+            team: "agriculture".into(),
+            key: "ag".into(),
+            products: Vec::new(),
+            tag: None,
+            rate: Rate {
+                terms: vec![Term {
+                    pace: Pace::DAILY,
+                    each,
+                }],
+                ..Rate::default()
+            },
+            start: from,
+            end: None,
+            since: from,
+            course: Course::Running,
+            booked_until: from,
+            predicted_until: until,
+            ahead: vec![Ahead {
+                account: month(),
+                amount: whole(30 * aum),
+                from,
+                until,
+            }],
+        }
+    }
+
+    fn given_back(entry: &Entry) -> Vec<i64> {
+        let amounts = entry.gives_back.iter();
+        amounts.map(|(_, amount)| amount.whole_floor()).collect()
+    }
+
+    #[test]
+    fn an_end_gives_back_days_from_tomorrow_on_and_no_more_than_is_held() {
+        let ends = |known, in_doubt, now| ending(known, "cancelled", Course::Over, in_doubt, now);
+        let cancelled = ends(commitment(2, 1), false, now());
+        assert_eq!(given_back(&cancelled), [20], "the 21st to the 30th");
+        assert!(cancelled.done.ahead.is_empty() && cancelled.done.is_over());
+        let mut less = commitment(2, 1);
+        less.ahead[0].amount = whole(7);
+        assert_eq!(given_back(&ends(less, false, now())), [7]);
+        assert!(given_back(&ends(commitment(2, 1), true, now())).is_empty());
+        let july = at("2026-07-03T00:00:00Z");
+        assert!(given_back(&ends(commitment(2, 1), false, july)).is_empty());
+    }
+
+    #[test]
+    fn while_nobody_knows_whether_it_was_changed_the_dearer_counts() {
+        let a_day = |one: &Commitment| {
+            let cost = one.rate.between(now(), now(), tomorrow(now())).unwrap();
+            [Unit::Aum, Unit::Pu].map(|unit| cost.get(unit).unwrap().whole_floor())
+        };
+        let before = commitment(2, 5);
+        for (after, both) in [((4, 5), [4, 5]), ((1, 5), [2, 5]), ((4, 1), [6, 6])] {
+            let after = commitment(after.0, after.1);
+            assert_eq!(a_day(&the_dearer(&before, &after, now())), both);
+        }
+        let mut bounded = commitment(2, 5);
+        bounded.end = Some(now());
+        assert_eq!(the_dearer(&before, &bounded, now()).end, None);
+    }
 }

@@ -195,6 +195,9 @@ impl Books {
         let mut short = Vec::new();
         if let Some(takes) = &turn.takes {
             takes.check_claims()?;
+            if self.records.contains_key(&takes.request) {
+                return Err(LedgerError::Reused(takes.request));
+            }
             for claim in &takes.claims {
                 short.extend(self.breach(me, claim, now)?);
             }
@@ -438,15 +441,15 @@ impl Books {
     pub(super) fn balance(&self, account: &Account) -> Result<Balance, LedgerError> {
         let key = AccountKey::from(account);
         let mut balance = Balance::empty(self.accounts.get(&key).unwrap_or(account).clone());
+        let mut returned = self.returned.get(&key).copied().unwrap_or_default();
         balance.drawn = self.draws.get(&key).map_or(Amount::ZERO, drawn);
         for record in self.records.values() {
             let own = |claim: &&Claim| key.is_of(&claim.account);
             for claim in record.claims.iter().filter(own) {
-                add(&mut balance, claim, &record.state).ok_or_else(|| overflow(account))?;
+                let added = add(&mut balance, &mut returned, claim, &record.state);
+                added.ok_or_else(|| overflow(account))?;
             }
         }
-        let returned = self.returned.get(&key).copied().unwrap_or_default();
-        balance.settled = balance.settled.minus(returned);
         for ((_, leased), slice) in &self.slices {
             if *leased == key {
                 let sum = balance.leased.checked_add(slice.amount);
@@ -457,10 +460,13 @@ impl Books {
     }
 }
 
-fn add(balance: &mut Balance, claim: &Claim, state: &State) -> Option<()> {
+/// `returned` is what was given back of the account, and is not in the sum yet.
+fn add(balance: &mut Balance, returned: &mut Amount, claim: &Claim, state: &State) -> Option<()> {
     match (state, state.charged(claim)) {
         (_, Some(charged)) => {
-            balance.settled = balance.settled.checked_add(charged.min(claim.amount))?;
+            let settled = charged.min(claim.amount);
+            balance.settled = balance.settled.checked_add(settled.minus(*returned))?;
+            *returned = returned.minus(settled);
             balance.overrun = balance.overrun.checked_add(charged.minus(claim.amount))?;
         }
         (State::Held, None) => balance.held = balance.held.checked_add(claim.amount)?,

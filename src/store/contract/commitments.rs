@@ -11,7 +11,7 @@ use crate::ledger::{
 use crate::units::{Amount, Amounts, Unit};
 
 /// All that a commitment may say.
-fn commitment(number: u64) -> Commitment {
+pub(in crate::store) fn commitment(number: u64) -> Commitment {
     let each = Amounts::of(Unit::Pu, Amount::from_micros(20_500_001).unwrap());
     let pace = Pace {
         times: u128::from(u64::MAX) * 3,

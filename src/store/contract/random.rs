@@ -5,10 +5,11 @@ use proptest::prelude::*;
 use proptest::sample::subsequence;
 use proptest::test_runner::TestCaseError;
 
+use super::commitments::commitment;
 use super::words::*;
 use crate::ledger::{
-    AccountKey, Cap, Charge, ChargeSource, Epoch, Ledger, LedgerError, NewTopUp, Outcome, Proof,
-    Report, Want, replay,
+    AccountKey, Cap, Charge, ChargeSource, Commitment, Epoch, Ledger, LedgerError, NewTopUp,
+    Outcome, Proof, Report, Turn, Want, replay,
 };
 use crate::policy::{Account, Claim};
 use crate::units::{Amount, Amounts, Unit};
@@ -21,6 +22,8 @@ pub(in crate::store) enum Step {
     /// Requests admitted from leases, how they ended, and what each account's lease should hold.
     Report(u64, Vec<(u64, Vec<Claim>, Outcome)>, Vec<Want>),
     Recall(Vec<Account>),
+    /// One of a few commitments at some version, what it takes under which name, and what it gives back.
+    Keep(u64, u64, Option<(u64, Vec<Claim>)>, Vec<(Account, Amount)>),
     TopUp(NewTopUp),
     Publish(Vec<Cap>),
     Leave,
@@ -59,6 +62,19 @@ impl Step {
                 }
                 format!("{}: {answer:?}", report.number)
             }
+            Self::Keep(number, version, takes, gives_back) => {
+                let takes = takes.as_ref();
+                let turn = Turn {
+                    commitment: Commitment {
+                        version: *version,
+                        ..commitment(*number)
+                    },
+                    takes: takes.map(|(name, claims)| request(*name, claims.clone())),
+                    gives_back: gives_back.clone(),
+                    why: (version % 2 == 0).then(|| "it was cancelled".to_owned()),
+                };
+                format!("{:?}", books.keep(&[turn], noon()).await)
+            }
             Self::Recall(accounts) => format!("{:?}", books.recall(accounts, noon()).await),
             Self::TopUp(new) => format!("{:?}", books.top_up(new, noon()).await),
             Self::Publish(caps) => format!("{:?}", books.publish(caps, noon()).await),
@@ -80,6 +96,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (number(), 0..40_u64).prop_map(|(number, pu)| Step::Reconcile(number, pu)),
         4 => report(),
         1 => subsequence(accounts().to_vec(), 0..3).prop_map(Step::Recall),
+        2 => kept(),
         1 => top_up().prop_map(Step::TopUp),
         1 => vec(proptest::option::of(0..60_u64), 3).prop_map(|limits| Step::Publish(caps(&limits))),
         1 => prop_oneof![Just(Step::Leave), proof().prop_map(Step::Begin)],
@@ -111,6 +128,20 @@ fn report() -> impl Strategy<Value = Step> {
             yields,
         });
         Step::Report(number, ended, wants.collect())
+    })
+}
+
+/// Names that nobody else reserves for; now and then twice, or that of the request which made it.
+fn kept() -> impl Strategy<Value = Step> {
+    let takes = proptest::option::of((60..90_u64, claims()));
+    let gives_back = vec((0..5_usize, 0..30_u64), 0..3).prop_map(|given| {
+        let given = given.into_iter();
+        given
+            .map(|(place, amount)| (accounts()[place].clone(), units(amount)))
+            .collect()
+    });
+    (0..3_u64, 1..6_u64, takes, gives_back).prop_map(|(number, version, takes, gives_back)| {
+        Step::Keep(number, version, takes, gives_back)
     })
 }
 
@@ -251,7 +282,9 @@ pub(in crate::store) async fn compare(
     prop_assert_eq!(ours.unwrap(), theirs.unwrap());
     let (ours, theirs) = (store.events(0, 999).await, model.events(0, 999).await);
     prop_assert_eq!(ours.unwrap(), theirs.unwrap());
-    for number in (0..12).chain(100..160) {
+    let (ours, theirs) = (store.commitments().await, model.commitments().await);
+    prop_assert_eq!(ours.unwrap(), theirs.unwrap());
+    for number in (0..12).chain(60..90).chain(100..160) {
         let (ours, theirs) = (
             store.record(id(number)).await,
             model.record(id(number)).await,

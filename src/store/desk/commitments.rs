@@ -34,6 +34,9 @@ impl Desk {
         let mut short = Vec::new();
         if let Some(takes) = &turn.takes {
             takes.check_claims()?;
+            if self.find(takes.request)?.is_some() {
+                return Err(LedgerError::Reused(takes.request));
+            }
             for claim in &takes.claims {
                 short.extend(self.breach(claim, now)?);
             }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use super::*;
 use crate::ledger::{
-    AccountKey, Charge, ChargeSource, NewReservation, NewTopUp, Outcome, Record, Report, State,
-    Want, replay,
+    AccountKey, Charge, ChargeSource, Course, Kept, NewReservation, NewTopUp, Outcome, Record,
+    Report, State, Turn, Want, replay,
 };
 use crate::policy::Claim;
+use crate::store::contract::commitments::commitment;
 use crate::store::contract::words::*;
 use crate::units::{Amounts, Unit};
 
@@ -167,6 +168,38 @@ pub(in crate::store) async fn old_days_are_rolled_up_and_nothing_else_changes<F,
     let left = books.entries(0, u32::MAX).await.unwrap();
     assert_eq!(replay(&left).unwrap(), books.balances().await.unwrap());
     assert_eq!(books.unknowns(None, 9).await.unwrap().len(), 2);
+}
+
+/// What goes on spending stays for as long as it does, however old its request is.
+pub(in crate::store) async fn commitments_go_when_they_are_over<F>(
+    books: Books,
+    roll_up: impl Fn(UtcTime) -> F,
+) where
+    F: Future<Output = RolledUp>,
+{
+    let (running, over) = (commitment(1), commitment(2));
+    for one in [&running, &over] {
+        let new = Turn::only(one.clone());
+        books.keep(&[new], noon()).await.unwrap();
+    }
+    let mut last = over.next();
+    last.course = Course::Over;
+    let last = Turn::only(last);
+    books
+        .keep(std::slice::from_ref(&last), noon())
+        .await
+        .unwrap();
+    let late = Turn::only(over.next());
+    let known = |kept: Vec<Kept>| matches!(&kept[0], Kept::Overtaken(Some(_)));
+    let of = |turn: &Turn| {
+        let (books, turn) = (Books::clone(&books), turn.clone());
+        async move { books.keep(&[turn], noon()).await.unwrap() }
+    };
+    roll_up(noon()).await;
+    assert!(known(of(&late).await), "what is not older than that stays");
+    roll_up(at("2027-11-22T12:00:00Z")).await;
+    assert_eq!(of(&late).await, [Kept::Overtaken(None)]);
+    assert_eq!(books.commitments().await.unwrap(), [running]);
 }
 
 /// All that readers see besides the lines: the balances and what is in doubt.

@@ -88,6 +88,11 @@ impl Archive for File {
             .execute(&mut self.connection)
             .await
             .map_err(failed)?;
+        sqlx::query("DELETE FROM commitment WHERE course = 'over' AND request < ?")
+            .bind(bytes(first_at(before)))
+            .execute(&mut self.connection)
+            .await
+            .map_err(failed)?;
         let gone = sqlx::query(
             "DELETE FROM reservation WHERE id IN (
                  SELECT id FROM reservation WHERE id < ? AND closed_at < ?

@@ -2,6 +2,7 @@
 //! that a day of it counts about ten.
 
 use http::{Method, StatusCode};
+use quota_guard::simulator::Fault;
 use serde_json::json;
 
 use super::months::{Months, aum, subscription};
@@ -192,6 +193,38 @@ async fn a_smaller_area_gives_back_what_it_saves_of_the_future() {
     let left = june - months.used("month").await[0];
     // ten days of twenty, less eleven of ten, for today may count as both
     assert!((85..=92).contains(&left), "{left}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_knows_to_have_failed_goes_on_at_the_dearer_of_both() {
+    let months = Months::start(MID_JUNE, &aum("month", "month", 900)).await;
+    let path = months.subscribe(&endless()).await;
+    let fails = |method, path: &str| {
+        let fault = Fault::new(Some(method), path, 1, "status=502").expect("a fault");
+        months.simulator.inject(fault);
+    };
+    fails("PUT", "/subscriptions/v1/");
+    let wider = subscription(20.0, MID_JUNE, None);
+    let changed = months.send(0, Method::PUT, &path, &wider).await;
+    assert_eq!(changed.status, StatusCode::BAD_GATEWAY);
+    fails("POST", "/subscriptions/v1");
+    let small = subscription(1.0, MID_JUNE, None);
+    let created = months.post("/subscriptions/v1", &small).await;
+    assert_eq!(created.status, StatusCode::BAD_GATEWAY);
+    months.set("2026-07-01T00:00:00Z");
+    let july = months.used("month").await[0];
+    assert!((21 * 31 - 10..=21 * 31).contains(&july), "{july}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_refused_is_promised_by_nobody() {
+    let months = Months::start(MID_JUNE, &aum("month", "month", 900)).await;
+    let fault = Fault::new(Some("POST"), "/subscriptions/v1", 1, "status=400");
+    months.simulator.inject(fault.expect("a fault"));
+    let created = months.post("/subscriptions/v1", &endless()).await;
+    assert_eq!(created.status, StatusCode::BAD_REQUEST);
+    months.set("2026-07-01T00:00:00Z");
+    assert!(months.used("month").await.iter().all(|used| *used == 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
