@@ -6,6 +6,7 @@
 
 mod area;
 mod geojson;
+mod locked;
 mod ring;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::units::SquareKm;
 use geojson::Coordinates;
 
 pub use geojson::RawGeometry;
+pub use locked::{Covered, Locked, Sector};
 
 /// Upstream takes 1,500; what is far beyond cannot pass and is not worth measuring.
 pub const MAX_POSITIONS: usize = 20_000;
@@ -49,6 +51,8 @@ pub struct Part {
     polygon: Polygon<f64>,
     area: SquareKm,
     bounds: Bounds,
+    /// Whether its holes are known to be holes.
+    proven: bool,
 }
 
 /// A box in degrees.
@@ -178,22 +182,14 @@ impl Shape {
         let ring = |ring: &LineString<f64>| -> Vec<[f64; 2]> {
             ring.coords().map(|point| [point.x, point.y]).collect()
         };
-        let part = |part: &Part| -> Vec<Vec<[f64; 2]>> {
-            std::iter::once(part.polygon.exterior())
-                .chain(part.polygon.interiors())
-                .map(ring)
-                .collect()
-        };
+        let part = |part: &Part| -> Vec<Vec<[f64; 2]>> { part.rings().map(ring).collect() };
         let parts: Vec<_> = self.parts.iter().map(part).collect();
         serde_json::json!({"type": "MultiPolygon", "coordinates": parts})
     }
 
     /// How many positions its outlines have.
     pub fn positions(&self) -> usize {
-        let rings = self.parts.iter().flat_map(|part| {
-            std::iter::once(part.polygon.exterior()).chain(part.polygon.interiors())
-        });
-        rings.map(|ring| ring.0.len()).sum()
+        self.parts.iter().map(Part::positions).sum()
     }
 
     /// Whether [`Self::area`] is what is covered, and not only no less.
@@ -211,12 +207,16 @@ impl Shape {
 
     /// Of the box around all parts.
     pub fn extent(&self) -> Extent {
+        self.bounds().extent()
+    }
+
+    fn bounds(&self) -> Bounds {
         let mut parts = self.parts.iter().map(|part| part.bounds);
         let first = parts.next().unwrap_or(Bounds {
             min: Coord::zero(),
             max: Coord::zero(),
         });
-        parts.fold(first, Bounds::around).extent()
+        parts.fold(first, Bounds::around)
     }
 }
 
@@ -250,6 +250,7 @@ impl Part {
                 polygon,
                 area,
                 bounds,
+                proven,
             },
             proven,
         ))
@@ -265,6 +266,14 @@ impl Part {
 
     pub fn polygon(&self) -> &Polygon<f64> {
         &self.polygon
+    }
+
+    fn rings(&self) -> impl Iterator<Item = &LineString<f64>> {
+        std::iter::once(self.polygon.exterior()).chain(self.polygon.interiors())
+    }
+
+    fn positions(&self) -> usize {
+        self.rings().map(|ring| ring.0.len()).sum()
     }
 }
 
@@ -294,6 +303,13 @@ impl Bounds {
                 y: self.max.y.max(other.max.y),
             },
         }
+    }
+
+    fn meets(self, other: Self) -> bool {
+        self.min.x <= other.max.x
+            && other.min.x <= self.max.x
+            && self.min.y <= other.max.y
+            && other.min.y <= self.max.y
     }
 
     fn extent(self) -> Extent {
