@@ -9,6 +9,7 @@ mod balance;
 mod books;
 mod cap;
 mod fingerprint;
+mod land;
 mod lease;
 mod model;
 mod replica;
@@ -26,6 +27,7 @@ pub use books::{
 };
 pub use cap::changes;
 pub use fingerprint::Fingerprint;
+pub use land::{Land, LandQuery, MOST_ACCOUNT_BYTES, MOST_ANSWER_BYTES, MOST_OUTLINE_BYTES};
 pub use lease::{LEASE_LIFE, LeaseBook, Marks, Orphans};
 pub use model::Model;
 pub use replica::{Begun, Epoch, Proof, ReplicaId};
@@ -33,6 +35,8 @@ pub use report::{Leased, Report, Spent, Want, is_quiet, portion};
 pub use request_id::{InvalidRequestId, RequestId};
 pub use reservation::{Admission, Reservation};
 pub use top_up::{Draws, NewTopUp, TopUp, drawn, left, redraw};
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -115,6 +119,13 @@ pub trait Ledger: Send + Sync {
         fingerprint: Fingerprint,
         since: UtcTime,
     ) -> Result<Option<Record>, LedgerError>;
+
+    /// Keeps the land that a settled request has locked, for the accounts on which it booked area. Repeating
+    /// it changes nothing. `false` where nothing is kept: no area was booked, or there is no room.
+    async fn lock_land(&self, land: &Land, now: UtcTime) -> Result<bool, LedgerError>;
+
+    /// Outlines of land that is locked, the latest last. There may be more of it, which then counts anew.
+    async fn locked_land(&self, query: &LandQuery) -> Result<Vec<Arc<str>>, LedgerError>;
 
     /// Allows more than a budget's limit, once.
     async fn top_up(&self, new: &NewTopUp, now: UtcTime) -> Result<TopUp, LedgerError>;

@@ -28,6 +28,7 @@ pub mod geometry;
 mod imagery;
 pub mod jobs;
 pub mod json;
+mod land;
 mod mount;
 mod number;
 pub mod ogc;

@@ -1,11 +1,12 @@
 //! `POST /compute/ops/orders/v2`: which items or quads, in which bundle, with which tools, to where.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::geometry::{Geometry, RawGeometry};
+use super::geometry::{Covered, Geometry, RawGeometry};
 use super::spelling::{self, Members};
 use super::tools::{Delivery, Tools};
 use super::{Misread, bundles};
@@ -40,6 +41,8 @@ const PRICED: &[&str] = &[
 pub struct OrderAsk {
     pub products: Vec<Ordered>,
     pub tools: Tools,
+    /// What of each part of the area that it is clipped to is locked already; empty where nobody looked.
+    pub covered: Arc<[Covered]>,
     pub delivery: Delivery,
     /// Whether items that cannot be delivered are left out instead of failing the order.
     pub partial: bool,
@@ -145,6 +148,7 @@ pub fn read(body: &[u8]) -> Result<OrderAsk, Misread> {
     Ok(OrderAsk {
         products,
         tools,
+        covered: Arc::default(),
         delivery: Delivery::read(delivery.as_deref(), hosting.as_deref())?,
         partial: order_type.as_deref() == Some("partial"),
         plan_id: subscription_id,

@@ -1,5 +1,7 @@
 //! The books in a database: steps go through the queue, questions to the readers.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use super::plain;
@@ -7,9 +9,9 @@ use super::queue::Queue;
 use super::step::{About, Step};
 use super::tables::Closing;
 use crate::ledger::{
-    Balance, Begun, Cap, Entry, Event, Evidence, Fingerprint, Leased, Ledger, LedgerError,
-    NewReservation, NewTopUp, Outcome, Proof, Record, ReplicaId, Report, RequestId, Reserved,
-    Standing, TopUp,
+    Balance, Begun, Cap, Entry, Event, Evidence, Fingerprint, Land, LandQuery, Leased, Ledger,
+    LedgerError, MOST_ACCOUNT_BYTES, NewReservation, NewTopUp, Outcome, Proof, Record, ReplicaId,
+    Report, RequestId, Reserved, Standing, TopUp,
 };
 use crate::policy::Account;
 use crate::units::UtcTime;
@@ -29,6 +31,9 @@ pub(super) trait Readers: Send + Sync {
         fingerprint: Fingerprint,
         since: UtcTime,
     ) -> Result<Option<Record>, LedgerError>;
+    async fn locked_land(&self, query: &LandQuery) -> Result<Vec<Arc<str>>, LedgerError>;
+    /// Bytes of outlines that are kept of an account.
+    async fn land_bytes(&self, account: &Account) -> Result<u64, LedgerError>;
     async fn top_ups(&self) -> Result<Vec<TopUp>, LedgerError>;
     async fn published(&self) -> Result<Vec<(ReplicaId, Cap)>, LedgerError>;
     async fn balances(&self) -> Result<Vec<Balance>, LedgerError>;
@@ -152,6 +157,27 @@ impl<R: Readers> Ledger for Stored<R> {
         since: UtcTime,
     ) -> Result<Option<Record>, LedgerError> {
         self.readers.undelivered(fingerprint, since).await
+    }
+
+    async fn lock_land(&self, land: &Land, _now: UtcTime) -> Result<bool, LedgerError> {
+        let record = self.readers.record(land.request).await?;
+        for account in record.iter().flat_map(Record::land_accounts) {
+            if self.readers.land_bytes(account).await? >= MOST_ACCOUNT_BYTES {
+                return Ok(false);
+            }
+        }
+        let (about, land) = (About::request(land.request), land.clone());
+        let step = Step::new(about, move |desk| desk.lock_land(&land));
+        self.queue.ask(step).await
+    }
+
+    async fn locked_land(&self, query: &LandQuery) -> Result<Vec<Arc<str>>, LedgerError> {
+        let accounts = query.accounts.iter().map(plain::account).collect();
+        let query = LandQuery {
+            accounts,
+            ..query.clone()
+        };
+        self.readers.locked_land(&query).await
     }
 
     async fn top_up(&self, new: &NewTopUp, now: UtcTime) -> Result<TopUp, LedgerError> {

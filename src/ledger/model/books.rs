@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::lives::{Life, Slice};
 use crate::ledger::{
-    AccountKey, Balance, Breach, Cap, Draws, Entry, EntryKind, Epoch, Event, Evidence, LedgerError,
+    AccountKey, Balance, Breach, Cap, Draws, Entry, EntryKind, Epoch, Event, Evidence, Land,
+    LandQuery, LedgerError, MOST_ACCOUNT_BYTES, MOST_ANSWER_BYTES, MOST_OUTLINE_BYTES,
     NewReservation, NewTopUp, Outcome, Record, ReplicaId, RequestId, Reserved, Standing, State,
     TopUp, changes, drawn, left, redraw,
 };
@@ -25,6 +26,7 @@ pub(super) struct Books {
     pub(super) top_ups: Vec<TopUp>,
     draws: BTreeMap<AccountKey, Draws>,
     caps: BTreeMap<ReplicaId, Vec<Cap>>,
+    pub(super) land: BTreeMap<RequestId, (Land, Vec<AccountKey>)>,
     pub(super) entries: Vec<Entry>,
     pub(super) events: Vec<Event>,
 }
@@ -133,6 +135,7 @@ impl Books {
     ) -> Result<Vec<Standing>, LedgerError> {
         let record = self.find(request)?;
         let claims = record.claims.clone();
+        let frees_land = evidence.frees_land(&record);
         let kinds: &[EntryKind] = match record.state {
             State::Unknown { .. } => &[EntryKind::Reconcile],
             ref state if state.is_only_predicted() => &[EntryKind::Reopen, EntryKind::Reconcile],
@@ -144,7 +147,51 @@ impl Books {
         let state = State::Reconciled(evidence.clone());
         self.enter(Some(me), &record.entering(state, now), kinds, now)?;
         self.note(&evidence.by, evidence.event(request), now);
+        if frees_land {
+            self.land.remove(&request);
+        }
         self.standings(me, &claims, now)
+    }
+
+    pub(super) fn lock_land(&mut self, land: &Land) -> Result<bool, LedgerError> {
+        let record = self.find(land.request)?;
+        let accounts: Vec<_> = record
+            .land_accounts()
+            .into_iter()
+            .map(AccountKey::from)
+            .collect();
+        let full = accounts
+            .iter()
+            .any(|account| self.land_bytes(account) >= MOST_ACCOUNT_BYTES);
+        if accounts.is_empty() || land.outline.len() > MOST_OUTLINE_BYTES || full {
+            return Ok(false);
+        }
+        self.land
+            .entry(land.request)
+            .or_insert((land.clone(), accounts));
+        Ok(true)
+    }
+
+    fn land_bytes(&self, account: &AccountKey) -> u64 {
+        let own = self
+            .land
+            .values()
+            .filter(|(_, accounts)| accounts.contains(account));
+        own.map(|(land, _)| bytes(land)).sum()
+    }
+
+    pub(super) fn locked_land(&self, query: &LandQuery) -> Vec<Arc<str>> {
+        let wanted: Vec<_> = query.accounts.iter().map(AccountKey::from).collect();
+        let found = self.land.values().rev().filter(|(land, accounts)| {
+            query.meets(land) && wanted.iter().all(|account| accounts.contains(account))
+        });
+        let fitting = found.scan(0, |sum, (land, _)| {
+            *sum += bytes(land);
+            (*sum <= MOST_ANSWER_BYTES).then(|| Arc::clone(&land.outline))
+        });
+        let mut outlines: Vec<_> = fitting.collect();
+        outlines.reverse();
+        outlines
     }
 
     pub(super) fn top_up(&mut self, new: NewTopUp, now: UtcTime) -> TopUp {
@@ -365,6 +412,10 @@ fn add(balance: &mut Balance, claim: &Claim, state: &State) -> Option<()> {
         (_, None) => balance.unknown = balance.unknown.checked_add(claim.amount)?,
     }
     Some(())
+}
+
+fn bytes(land: &Land) -> u64 {
+    u64::try_from(land.outline.len()).unwrap_or(u64::MAX)
 }
 
 fn used(balance: &Balance) -> Result<Amount, LedgerError> {

@@ -15,9 +15,9 @@ use async_trait::async_trait;
 
 use self::books::Books;
 use super::{
-    Balance, Begun, Cap, Entry, Epoch, Event, Evidence, Fingerprint, Leased, Ledger, LedgerError,
-    NewReservation, NewTopUp, Outcome, Proof, Record, ReplicaId, Report, RequestId, Reserved,
-    Standing, State, TopUp,
+    Balance, Begun, Cap, Entry, Epoch, Event, Evidence, Fingerprint, Land, LandQuery, Leased,
+    Ledger, LedgerError, NewReservation, NewTopUp, Outcome, Proof, Record, ReplicaId, Report,
+    RequestId, Reserved, Standing, State, TopUp,
 };
 use crate::policy::Account;
 use crate::units::UtcTime;
@@ -175,6 +175,14 @@ impl Ledger for Model {
                 && !matches!(record.state, State::Voided | State::Reconciled(_))
         });
         Ok(found.cloned())
+    }
+
+    async fn lock_land(&self, land: &Land, _now: UtcTime) -> Result<bool, LedgerError> {
+        self.own_step(|books, _| books.lock_land(land))
+    }
+
+    async fn locked_land(&self, query: &LandQuery) -> Result<Vec<Arc<str>>, LedgerError> {
+        Ok(self.books().locked_land(query))
     }
 
     async fn top_up(&self, new: &NewTopUp, now: UtcTime) -> Result<TopUp, LedgerError> {

@@ -32,7 +32,10 @@ pub(crate) fn square_east(east: u32, side: u32) -> Value {
 
 /// Several such squares as one shape: how far east, and their sides.
 pub(crate) fn squares(each: &[(u32, u32)]) -> Value {
-    let squares: Vec<_> = each.iter().map(|(east, side)| square_at(*east, *side)).collect();
+    let squares: Vec<_> = each
+        .iter()
+        .map(|(east, side)| square_at(*east, *side))
+        .collect();
     json!({"type": "MultiPolygon", "coordinates": squares})
 }
 

@@ -5,6 +5,7 @@
 //! to the balances.
 
 pub(super) mod caps;
+pub(super) mod land;
 pub(super) mod life;
 pub(super) mod random;
 pub(super) mod reading;
@@ -57,6 +58,12 @@ macro_rules! ledger_contract {
                 repeats::the_first_evidence_wins,
                 repeats::a_create_is_found_again_until_its_answer_was_delivered,
                 repeats::a_create_that_is_over_is_not_found_again,
+                land::land_is_locked_for_those_who_book_on_the_same_accounts,
+                land::land_is_found_where_it_lies_and_by_its_plan,
+                land::what_was_not_settled_locks_nothing,
+                land::evidence_of_less_area_frees_the_land,
+                land::land_is_kept_once_and_the_latest_comes_last,
+                land::what_is_too_large_is_not_kept,
                 reading::a_record_keeps_what_the_request_was,
                 reading::a_reservation_without_claims_is_remembered,
                 reading::entries_are_read_in_pages,

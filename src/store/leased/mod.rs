@@ -21,9 +21,9 @@ use tracing::{debug, warn};
 
 use crate::clock::Clock;
 use crate::ledger::{
-    AccountKey, Balance, Begun, Breach, Cap, Entry, Event, Evidence, Fingerprint, LeaseBook,
-    Leased, Ledger, LedgerError, Marks, NewReservation, NewTopUp, Orphans, Outcome, Proof, Record,
-    ReplicaId, Report, RequestId, Reserved, Standing, TopUp,
+    AccountKey, Balance, Begun, Breach, Cap, Entry, Event, Evidence, Fingerprint, Land, LandQuery,
+    LeaseBook, Leased, Ledger, LedgerError, Marks, NewReservation, NewTopUp, Orphans, Outcome,
+    Proof, Record, ReplicaId, Report, RequestId, Reserved, Standing, TopUp,
 };
 use crate::policy::Account;
 use crate::units::{Unit, UtcTime};
@@ -307,6 +307,14 @@ impl Ledger for LeasedBooks {
         since: UtcTime,
     ) -> Result<Option<Record>, LedgerError> {
         self.books.undelivered(fingerprint, since).await
+    }
+
+    async fn lock_land(&self, land: &Land, now: UtcTime) -> Result<bool, LedgerError> {
+        self.alive(|| self.books.lock_land(land, now)).await
+    }
+
+    async fn locked_land(&self, query: &LandQuery) -> Result<Vec<Arc<str>>, LedgerError> {
+        self.books.locked_land(query).await
     }
 
     async fn top_up(&self, new: &NewTopUp, now: UtcTime) -> Result<TopUp, LedgerError> {

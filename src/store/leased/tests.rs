@@ -263,6 +263,8 @@ unless_away! {
     fn recall(accounts: &[Account], now: UtcTime) -> ();
     fn delivered(request: RequestId, now: UtcTime) -> ();
     fn undelivered(fingerprint: Fingerprint, since: UtcTime) -> Option<Record>;
+    fn lock_land(land: &Land, now: UtcTime) -> bool;
+    fn locked_land(query: &LandQuery) -> Vec<Arc<str>>;
     fn top_up(new: &NewTopUp, now: UtcTime) -> TopUp;
     fn top_ups() -> Vec<TopUp>;
     fn publish(caps: &[Cap], now: UtcTime) -> ();

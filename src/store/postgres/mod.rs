@@ -8,6 +8,7 @@ mod cells;
 mod context;
 mod dump;
 mod inspect;
+mod land;
 mod open;
 mod read;
 mod retain;
@@ -21,6 +22,8 @@ pub use dump::dump_line;
 pub use inspect::inspect;
 pub use retain::roll_up;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use sqlx::PgPool;
 
@@ -30,7 +33,8 @@ use super::queue::Queue;
 use super::stored::{Readers, Stored};
 use crate::identity::Secret;
 use crate::ledger::{
-    Balance, Cap, Entry, Event, Fingerprint, LedgerError, Record, ReplicaId, RequestId, TopUp,
+    Balance, Cap, Entry, Event, Fingerprint, LandQuery, LedgerError, Record, ReplicaId, RequestId,
+    TopUp,
 };
 use crate::policy::Account;
 use crate::units::UtcTime;
@@ -62,6 +66,14 @@ impl Readers for PgReaders {
         since: UtcTime,
     ) -> Result<Option<Record>, LedgerError> {
         within(read::undelivered(&self.0, fingerprint, since)).await
+    }
+
+    async fn locked_land(&self, query: &LandQuery) -> Result<Vec<Arc<str>>, LedgerError> {
+        within(land::locked(&self.0, query)).await
+    }
+
+    async fn land_bytes(&self, account: &Account) -> Result<u64, LedgerError> {
+        within(land::bytes_of(&self.0, account)).await
     }
 
     async fn top_ups(&self) -> Result<Vec<TopUp>, LedgerError> {

@@ -3,6 +3,7 @@
 
 use sqlx::PgConnection;
 
+use super::land;
 use crate::ledger::{Cap, Epoch, Event, LOST_LEASE, TopUp};
 use crate::store::desk::{ChangedRecord, Changes, NewEntry};
 use crate::store::rows::{amounts_text, claims_text, draws_text, leases_text, state_columns};
@@ -37,6 +38,7 @@ pub(super) async fn write(
     if let Some((replica, caps)) = changes.caps {
         put_caps(connection, &replica.to_string(), caps).await?;
     }
+    land::put(connection, changes.land, changes.freed).await?;
     if !changes.events.is_empty() {
         add_events(connection, changes.events).await?;
     }

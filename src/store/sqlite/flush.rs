@@ -4,6 +4,7 @@ use sqlx::query_builder::Separated;
 use sqlx::{Executor, QueryBuilder, Sqlite as Dialect, SqliteConnection};
 use tracing::debug;
 
+use super::land;
 use super::read::bytes;
 use crate::ledger::{Cap, Epoch, Event, TopUp};
 use crate::store::desk::{ChangedRecord, Changes, NewEntry};
@@ -47,6 +48,8 @@ async fn put_all(
         caps,
         entries,
         events,
+        land,
+        freed,
     } = changes;
     put(connection, &ACCOUNT, rows, |to, row| {
         bind_row(to, row);
@@ -71,7 +74,7 @@ async fn put_all(
         })
         .await?;
     }
-    Ok(())
+    land::put(connection, land, freed).await
 }
 
 /// A statement around its rows of values.

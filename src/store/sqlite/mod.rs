@@ -8,6 +8,7 @@ mod cells;
 mod context;
 mod flush;
 mod inspect;
+mod land;
 mod open;
 mod read;
 mod retain;
@@ -20,6 +21,7 @@ pub use inspect::inspect;
 pub use retain::roll_up;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use sqlx::SqlitePool;
@@ -28,7 +30,8 @@ use super::OpenError;
 use super::queue::Queue;
 use super::stored::{Readers, Stored};
 use crate::ledger::{
-    Balance, Cap, Entry, Event, Fingerprint, LedgerError, Record, ReplicaId, RequestId, TopUp,
+    Balance, Cap, Entry, Event, Fingerprint, LandQuery, LedgerError, Record, ReplicaId, RequestId,
+    TopUp,
 };
 use crate::policy::Account;
 use crate::units::UtcTime;
@@ -59,6 +62,14 @@ impl Readers for SqliteReaders {
         since: UtcTime,
     ) -> Result<Option<Record>, LedgerError> {
         read::undelivered(&self.0, fingerprint, since).await
+    }
+
+    async fn locked_land(&self, query: &LandQuery) -> Result<Vec<Arc<str>>, LedgerError> {
+        land::locked(&self.0, query).await
+    }
+
+    async fn land_bytes(&self, account: &Account) -> Result<u64, LedgerError> {
+        land::bytes_of(&self.0, account).await
     }
 
     async fn top_ups(&self) -> Result<Vec<TopUp>, LedgerError> {
