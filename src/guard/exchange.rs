@@ -101,7 +101,13 @@ impl Exchange {
         if self.paid_for_nobody(&outcome, &sent) {
             guard.forget_activation(self.case.request).await;
         }
+        let took_effect = ending == Ending::TookEffect;
         self.book(outcome).await;
+        if took_effect {
+            let (request, ask) = (self.case.request, &self.predicted.reading.ask);
+            let locking = guard.lock_land(request, ask, &self.place, &self.presented);
+            locking.await;
+        }
         let gathering = Stopwatch::start();
         let sent = self.share(sent).await;
         self.waited += gathering.elapsed();

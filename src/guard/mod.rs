@@ -10,6 +10,7 @@ mod deliver;
 mod downloads;
 mod exchange;
 mod haste;
+mod land;
 mod look_up;
 mod margins;
 mod meter;

@@ -207,8 +207,8 @@ impl Guard {
         }
     }
 
-    /// What a call would take: what it only names is looked up, what it does not say is asked of Planet, and
-    /// then it is priced and judged.
+    /// What a call would take: what it only names is looked up, what it does not say is asked of Planet, what
+    /// is locked already is noted, and then it is priced and judged.
     async fn appraise(
         &self,
         place: &Arc<Place>,
@@ -223,6 +223,9 @@ impl Guard {
         let rights = Rights::of(place, &head.headers, asked.query, Some(presented));
         let understood = self.consult(understood, &rights, now).await?;
         let api = asked.route.api;
+        let understood = self
+            .survey(understood, place, (presented, caller), api, now)
+            .await;
         let weighed = weigh(&self.policy, &self.margins, caller, api, understood, now)?;
         Ok((looked_up, weighed))
     }

@@ -5,6 +5,7 @@ use http::{HeaderMap, Method};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::land;
 use super::margins::Margins;
 use super::predict::{Understood, understand};
 use super::refusal::Refusal;
@@ -75,9 +76,12 @@ pub(super) fn judge(
     policy: &Policy,
     rehearsal: &Rehearsal<'_>,
     api: Api,
-    understood: Understood,
+    mut understood: Understood,
     now: UtcTime,
 ) -> Result<Report, Refusal> {
+    if policy.plan().aum.counts_land_once() {
+        land::cover(&mut understood.reading.ask, &[]);
+    }
     let nothing_learned = Margins::new(policy, []);
     let weighed = weigh(
         policy,

@@ -234,6 +234,8 @@ impl Guard {
         if let Some((place, _)) = self.places.find(target.path()) {
             let rights = Rights::of(place, &head.headers, query, Some(presented));
             understood = self.consult(understood, &rights, now).await?;
+            let whose = (presented, &rehearsal.caller);
+            understood = self.survey(understood, place, whose, api, now).await;
         }
         let (policy, margins) = (&self.policy, &self.margins);
         weigh(policy, margins, &rehearsal.caller, api, understood, now)

@@ -29,7 +29,7 @@ impl Ask {
         }
     }
 
-    /// What is locked by it once it has succeeded, as far as it is new. A change of a subscription may have
+    /// What is locked by it once it has succeeded, as far as it is new and not gigantic. A change of a subscription may have
     /// been charged for less than its area, and locks nothing.
     pub fn locks(&self) -> Option<Shape> {
         let new: Vec<Shape> = match self {
@@ -45,7 +45,7 @@ impl Ask {
             }
             _ => Vec::new(),
         };
-        Shape::all(&new)
+        Shape::all(&new)?.readable()
     }
 
     fn land(&self) -> Vec<&Shape> {

@@ -187,6 +187,29 @@ impl Shape {
         serde_json::json!({"type": "MultiPolygon", "coordinates": parts})
     }
 
+    /// What [`Self::to_geojson`] has written.
+    pub fn from_geojson(text: &str) -> Result<Self, Misread> {
+        let raw = serde_json::from_str(text);
+        let raw =
+            raw.map_err(|cause| Misread::new(format!("the outline is no GeoJSON: {cause}")))?;
+        Self::read(&raw, "the outline")
+    }
+
+    /// Its first parts, with no more positions than are read of one shape; `None` where no part is as small.
+    #[must_use]
+    pub fn readable(&self) -> Option<Self> {
+        let mut positions = 0;
+        let fitting = self.parts.iter().take_while(|part| {
+            positions += part.positions();
+            positions <= MAX_POSITIONS
+        });
+        let parts: Vec<_> = fitting.cloned().collect();
+        (!parts.is_empty()).then(|| Self {
+            parts: parts.into(),
+            exact: self.exact,
+        })
+    }
+
     /// How many positions its outlines have.
     pub fn positions(&self) -> usize {
         self.parts.iter().map(Part::positions).sum()

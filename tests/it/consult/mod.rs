@@ -2,6 +2,7 @@
 
 mod areas;
 mod counting;
+mod land;
 mod reservations;
 
 use std::process::Command;
