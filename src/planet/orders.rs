@@ -6,7 +6,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::geometry::{Covered, Geometry, RawGeometry};
+use super::basemaps::Touched;
+use super::geometry::{Covered, Geometry, RawGeometry, Shape};
 use super::spelling::{self, Members};
 use super::tools::{Delivery, Tools};
 use super::{Misread, bundles};
@@ -72,12 +73,14 @@ pub struct Scenes {
 pub struct Quads {
     pub mosaic: String,
     pub wanted: Wanted,
+    /// How many a geometry touches.
+    pub touched: Touched,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Wanted {
     Listed(Vec<String>),
-    /// Every quad that the geometry touches; how many they are, only Planet knows.
+    /// Every quad that the geometry touches; how many they are, the mosaic's grid tells.
     Touching(Geometry),
 }
 
@@ -190,6 +193,7 @@ impl RawProduct {
             Ordered::Quads(Quads {
                 mosaic: mosaic_name.ok_or_else(|| missing("mosaic_name"))?,
                 wanted,
+                touched: Touched::NotAsked,
             })
         } else {
             if mosaic_name.is_some() || quad_ids.is_some() {
@@ -287,6 +291,16 @@ impl OrderAsk {
             left -= items.len();
         }
         shorter
+    }
+}
+
+impl Quads {
+    /// The area whose quads are wanted, once its outline is known.
+    pub fn area(&self) -> Option<&Shape> {
+        match &self.wanted {
+            Wanted::Touching(geometry) => geometry.shape(),
+            Wanted::Listed(_) => None,
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod area;
 mod geojson;
+mod grid;
 mod locked;
 mod ring;
 
@@ -121,7 +122,7 @@ impl FeatureRef {
 }
 
 /// Whether a name is made of characters that mean themselves in a path, and is no step up in it.
-fn is_plain(name: &str) -> bool {
+pub(super) fn is_plain(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
     !name.is_empty() && name.bytes().all(plain) && !name.bytes().all(|byte| byte == b'.')
 }

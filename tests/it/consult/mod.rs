@@ -3,6 +3,7 @@
 mod areas;
 mod counting;
 mod land;
+mod quads;
 mod reservations;
 
 use std::process::Command;
