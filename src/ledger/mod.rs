@@ -22,8 +22,8 @@ mod top_up;
 
 pub use balance::{AccountKey, Balance, Entry, EntryKind, replay};
 pub use books::{
-    Breach, Cap, Charge, ChargeSource, Event, Evidence, LOST_LEASE, LedgerError, NewReservation,
-    Outcome, Record, Reserved, Standing, State, gave_up,
+    Breach, Cap, Charge, ChargeSource, Event, Evidence, LOST_LEASE, LedgerError, MOST_TOLD,
+    NewReservation, Outcome, Record, Reserved, Standing, State, Told, gave_up,
 };
 pub use cap::changes;
 pub use fingerprint::Fingerprint;
@@ -154,6 +154,9 @@ pub trait Ledger: Send + Sync {
 
     /// What is known of one request; `None` when it never reserved.
     async fn record(&self, request: RequestId) -> Result<Option<Record>, LedgerError>;
+
+    /// What upstream said of the latest requests, the oldest first.
+    async fn told(&self) -> Result<Vec<Told>, LedgerError>;
 
     /// Reservations in doubt whose ids come behind `after`, oldest first.
     async fn unknowns(

@@ -11,7 +11,7 @@ use super::tables::Closing;
 use crate::ledger::{
     Balance, Begun, Cap, Entry, Event, Evidence, Fingerprint, Land, LandQuery, Leased, Ledger,
     LedgerError, MOST_ACCOUNT_BYTES, NewReservation, NewTopUp, Outcome, Proof, Record, ReplicaId,
-    Report, RequestId, Reserved, Standing, TopUp,
+    Report, RequestId, Reserved, Standing, Told, TopUp,
 };
 use crate::policy::Account;
 use crate::units::UtcTime;
@@ -41,6 +41,7 @@ pub(super) trait Readers: Send + Sync {
     async fn entries(&self, after: u64, limit: u32) -> Result<Vec<Entry>, LedgerError>;
     async fn events(&self, after: u64, limit: u32) -> Result<Vec<Event>, LedgerError>;
     async fn record(&self, request: RequestId) -> Result<Option<Record>, LedgerError>;
+    async fn told(&self) -> Result<Vec<Told>, LedgerError>;
     async fn unknowns(
         &self,
         after: Option<RequestId>,
@@ -218,6 +219,10 @@ impl<R: Readers> Ledger for Stored<R> {
 
     async fn record(&self, request: RequestId) -> Result<Option<Record>, LedgerError> {
         self.readers.record(request).await
+    }
+
+    async fn told(&self) -> Result<Vec<Told>, LedgerError> {
+        self.readers.told().await
     }
 
     async fn unknowns(

@@ -16,8 +16,8 @@ use async_trait::async_trait;
 use self::books::Books;
 use super::{
     Balance, Begun, Cap, Entry, Epoch, Event, Evidence, Fingerprint, Land, LandQuery, Leased,
-    Ledger, LedgerError, NewReservation, NewTopUp, Outcome, Proof, Record, ReplicaId, Report,
-    RequestId, Reserved, Standing, State, TopUp,
+    Ledger, LedgerError, MOST_TOLD, NewReservation, NewTopUp, Outcome, Proof, Record, ReplicaId,
+    Report, RequestId, Reserved, Standing, State, Told, TopUp,
 };
 use crate::policy::Account;
 use crate::units::UtcTime;
@@ -232,6 +232,26 @@ impl Ledger for Model {
 
     async fn record(&self, request: RequestId) -> Result<Option<Record>, LedgerError> {
         Ok(self.books().records.get(&request).cloned())
+    }
+
+    async fn told(&self) -> Result<Vec<Told>, LedgerError> {
+        let books = self.books();
+        let latest_first = books.records.values().rev();
+        let latest = latest_first.zip(0..MOST_TOLD);
+        let mut told: Vec<_> = latest
+            .filter_map(|(record, _)| {
+                let Record {
+                    team,
+                    api,
+                    predicted,
+                    state,
+                    ..
+                } = record;
+                Told::of(team, api, predicted, state)
+            })
+            .collect();
+        told.reverse();
+        Ok(told)
     }
 
     async fn unknowns(

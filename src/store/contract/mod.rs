@@ -69,6 +69,7 @@ macro_rules! ledger_contract {
                 reading::entries_are_read_in_pages,
                 reading::unknowns_are_listed_oldest_first,
                 reading::balances_come_in_the_order_of_their_accounts,
+                reading::what_upstream_said_is_read_oldest_first,
                 windows::windows_do_not_start_at_the_first_request,
                 windows::a_month_is_not_thirty_days,
                 windows::resets_are_not_off_by_the_utc_offset,

@@ -23,7 +23,7 @@ use crate::clock::Clock;
 use crate::ledger::{
     AccountKey, Balance, Begun, Breach, Cap, Entry, Event, Evidence, Fingerprint, Land, LandQuery,
     LeaseBook, Leased, Ledger, LedgerError, Marks, NewReservation, NewTopUp, Orphans, Outcome,
-    Proof, Record, ReplicaId, Report, RequestId, Reserved, Standing, TopUp,
+    Proof, Record, ReplicaId, Report, RequestId, Reserved, Standing, Told, TopUp,
 };
 use crate::policy::Account;
 use crate::units::{Unit, UtcTime};
@@ -362,6 +362,11 @@ impl Ledger for LeasedBooks {
             Some(record) => Ok(Some(record)),
             None => self.books.record(request).await,
         }
+    }
+
+    async fn told(&self) -> Result<Vec<Told>, LedgerError> {
+        self.up_to_date().await;
+        self.books.told().await
     }
 
     async fn unknowns(

@@ -274,6 +274,7 @@ unless_away! {
     fn entries(after: u64, limit: u32) -> Vec<Entry>;
     fn events(after: u64, limit: u32) -> Vec<Event>;
     fn record(request: RequestId) -> Option<Record>;
+    fn told() -> Vec<Told>;
     fn unknowns(after: Option<RequestId>, limit: u32) -> Vec<Record>;
     fn ping() -> ();
 }

@@ -34,7 +34,7 @@ use super::stored::{Readers, Stored};
 use crate::identity::Secret;
 use crate::ledger::{
     Balance, Cap, Entry, Event, Fingerprint, LandQuery, LedgerError, Record, ReplicaId, RequestId,
-    TopUp,
+    Told, TopUp,
 };
 use crate::policy::Account;
 use crate::units::UtcTime;
@@ -102,6 +102,10 @@ impl Readers for PgReaders {
 
     async fn record(&self, request: RequestId) -> Result<Option<Record>, LedgerError> {
         within(read::record(&self.0, request)).await
+    }
+
+    async fn told(&self) -> Result<Vec<Told>, LedgerError> {
+        within(read::told(&self.0)).await
     }
 
     async fn unknowns(

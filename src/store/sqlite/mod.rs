@@ -31,7 +31,7 @@ use super::queue::Queue;
 use super::stored::{Readers, Stored};
 use crate::ledger::{
     Balance, Cap, Entry, Event, Fingerprint, LandQuery, LedgerError, Record, ReplicaId, RequestId,
-    TopUp,
+    Told, TopUp,
 };
 use crate::policy::Account;
 use crate::units::UtcTime;
@@ -100,6 +100,10 @@ impl Readers for SqliteReaders {
 
     async fn record(&self, request: RequestId) -> Result<Option<Record>, LedgerError> {
         read::record(&self.0, request).await
+    }
+
+    async fn told(&self) -> Result<Vec<Told>, LedgerError> {
+        read::told(&self.0).await
     }
 
     async fn unknowns(
