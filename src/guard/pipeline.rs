@@ -147,6 +147,7 @@ impl Guard {
             Passage::First(turn) => turn,
             Passage::Answered(answer) => return Ok(*answer),
         };
+        let alone = self.revising.alone(place.upstream.name(), &asked)?;
         let (looked_up, weighed) = self
             .appraise(place, &head, (&presented, &caller), &asked, now)
             .await?;
@@ -165,7 +166,7 @@ impl Guard {
             turn,
             part,
             remembered: found_by.is_some(),
-            alone: looked_up.alone,
+            alone,
             download: self.downloads.download(&route, &head, &case.wishes),
             request: place.address(head, path, query, route.operation, body)?,
             ..self.exchange(case, place, route, weighed, whose, fingerprint)
@@ -217,7 +218,8 @@ impl Guard {
         asked: &Asked<'_>,
         now: UtcTime,
     ) -> Result<(LookedUp, Weighed), Refusal> {
-        let looked_up = self.look_up(place, head, presented, asked, now).await?;
+        let rights = (&head.headers, asked.query);
+        let looked_up = self.look_up(place, rights, presented, asked, now).await?;
         let found = looked_up.found();
         let understood = understand(&self.policy, &Asked { found, ..*asked }, now)?;
         let rights = Rights::of(place, &head.headers, asked.query, Some(presented));

@@ -7,32 +7,35 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use http::request::Parts;
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use tracing::warn;
 
-use super::pipeline::Guard;
 use super::places::Place;
 use super::refusal::Refusal;
+use crate::clock::Clock;
 use crate::planet::{Asked, Query, Shown, questions};
-use crate::upstream::{SendLimits, coding, collect, empty};
+use crate::upstream::{Pool, SendLimits, coding, collect, empty};
 
 /// An answer that takes longer than this, or is longer, is none.
 const PATIENCE: Duration = Duration::from_secs(20);
 const LONGEST_ANSWER: usize = 4 * 1024 * 1024;
 
-impl Guard {
+/// What asks, and with whose rights.
+pub(super) struct Reader<'a> {
+    pub(super) pool: &'a Pool,
+    pub(super) clock: &'a dyn Clock,
+    pub(super) place: &'a Place,
+    /// Headers and query in which the caller's credential is.
+    pub(super) caller: (&'a HeaderMap, Query<'a>),
+}
+
+impl Reader<'_> {
     /// An answer to each question that the call raises, one after the other, up to the first that fails:
     /// nothing bounds the call then.
-    pub(super) async fn read_back(
-        &self,
-        place: &Place,
-        head: &Parts,
-        asked: &Asked<'_>,
-    ) -> Result<Vec<Shown>, Refusal> {
+    pub(super) async fn read_back(&self, asked: &Asked<'_>) -> Result<Vec<Shown>, Refusal> {
         let mut shown = Vec::new();
         for path in questions(asked)? {
-            let answer = self.question(place, head, asked.query, &path).await;
+            let answer = self.question(&path).await;
             let failed = answer.is_err();
             if let Err(why) = &answer {
                 warn!(api = %asked.route.api, why = &**why, "what a call names could not be read back");
@@ -45,14 +48,17 @@ impl Guard {
         Ok(shown)
     }
 
-    async fn question(&self, place: &Place, head: &Parts, query: Query<'_>, path: &str) -> Shown {
+    async fn question(&self, path: &str) -> Shown {
         let unasked =
             |cause: &dyn std::fmt::Display| Cow::Owned(format!("it was not asked for: {cause}"));
-        let request = place
-            .question((Method::GET, path), (&head.headers, query), empty())
+        let request = self
+            .place
+            .question((Method::GET, path), self.caller, empty())
             .map_err(|refusal| unasked(&refusal.detail))?;
         let limits = SendLimits::answer_within(PATIENCE);
-        let sent = place.send(&self.pool, request, limits, self.clock.now());
+        let sent = self
+            .place
+            .send(self.pool, request, limits, self.clock.now());
         let answer = sent.await;
         let (answer, body) = answer.map_err(|cause| unanswered(&cause))?.into_parts();
         if answer.status != StatusCode::OK {
