@@ -12,7 +12,6 @@ use tracing::{debug, error, warn};
 use super::pipeline::Guard;
 use super::places::Place;
 use super::predict::Understood;
-use super::resent::digest;
 use crate::identity::Presented;
 use crate::ledger::{Fingerprint, Land, LandQuery, RequestId};
 use crate::planet::geometry::{Locked, Sector, Shape};
@@ -152,5 +151,5 @@ fn plan(ask: &Ask, place: &Place, presented: &Presented) -> Fingerprint {
         &account,
         &plan.unwrap_or_default(),
     ];
-    digest(&words.map(str::as_bytes))
+    Fingerprint::of(&words.map(str::as_bytes))
 }

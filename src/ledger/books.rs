@@ -199,6 +199,11 @@ pub enum LedgerError {
     Reused(RequestId),
     #[error("request {0} is not in doubt, so no evidence is needed")]
     NotInDoubt(RequestId),
+    #[error(
+        "this key was used before for another top-up, number {id}: give each order a key of its own, and the \
+         same key only to the same order"
+    )]
+    AnotherTopUp { id: i64 },
     #[error("budget {budget} is claimed twice by one request")]
     ClaimedTwice { budget: Arc<str> },
     #[error("the sum of budget {budget} is too large to count")]

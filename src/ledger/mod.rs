@@ -127,7 +127,8 @@ pub trait Ledger: Send + Sync {
     /// Outlines of land that is locked, the latest last. There may be more of it, which then counts anew.
     async fn locked_land(&self, query: &LandQuery) -> Result<Vec<Arc<str>>, LedgerError>;
 
-    /// Allows more than a budget's limit, once.
+    /// Allows more than a budget's limit, once. An order with a key that was given before changes nothing and
+    /// is answered with its top-up as it is now; another order under that key is an error.
     async fn top_up(&self, new: &NewTopUp, now: UtcTime) -> Result<TopUp, LedgerError>;
 
     /// Every top-up, oldest first.

@@ -190,6 +190,7 @@ pub(super) fn top_up(row: &impl Cells) -> Result<TopUp, LedgerError> {
         expires_at: row.number_if_any("expires_at")?.map(instant).transpose()?,
         reason: row.text("reason")?.into(),
         by: row.text("author")?.into(),
+        key: row.bytes_if_any("key")?.map(fingerprint).transpose()?,
     })
 }
 

@@ -7,7 +7,7 @@ use tracing::debug;
 
 use super::desk::Desk;
 use super::tables::{Closing, Wanted};
-use crate::ledger::{LedgerError, NewReservation, Outcome, RequestId, Reserved};
+use crate::ledger::{Fingerprint, LedgerError, NewReservation, Outcome, RequestId, Reserved};
 use crate::policy::Account;
 use crate::units::UtcTime;
 
@@ -26,6 +26,8 @@ pub(super) struct About {
     pub(super) requests: Vec<RequestId>,
     pub(super) accounts: Vec<Account>,
     pub(super) closing: Option<Closing>,
+    /// Under which a top-up may stand.
+    pub(super) key: Option<Fingerprint>,
 }
 
 /// What became of the answer to a step.
@@ -84,7 +86,7 @@ impl Step {
                 .iter()
                 .map(|claim| claim.account.clone())
                 .collect(),
-            closing: None,
+            ..About::default()
         };
         let work = Box::new(Reserve {
             new,
@@ -149,6 +151,7 @@ pub(super) fn wanted(steps: &[Step], desk: &Desk) -> Wanted {
         wanted.requests.extend(&about.requests);
         wanted.accounts.extend(about.accounts.iter().cloned());
         wanted.closing.extend(about.closing);
+        wanted.keys.extend(about.key);
     }
     desk.complete(&mut wanted);
     wanted

@@ -127,7 +127,7 @@ impl<R: Readers> Ledger for Stored<R> {
                 .chain(report.wants.iter().map(|want| &want.account))
                 .cloned()
                 .collect(),
-            closing: None,
+            ..About::default()
         };
         self.queue
             .ask(Step::new(about, move |desk| desk.report(&report, now)))
@@ -183,7 +183,11 @@ impl<R: Readers> Ledger for Stored<R> {
 
     async fn top_up(&self, new: &NewTopUp, now: UtcTime) -> Result<TopUp, LedgerError> {
         let new = plain::top_up(new);
-        let step = Step::new(About::default(), move |desk| desk.top_up(&new, now));
+        let about = About {
+            key: new.key,
+            ..About::default()
+        };
+        let step = Step::new(about, move |desk| desk.top_up(&new, now));
         self.queue.ask(step).await
     }
 

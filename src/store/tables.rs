@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use super::desk::Changes;
 use super::rows::Found;
 use crate::ledger::{
-    AccountKey, Balance, Cap, Draws, Epoch, LedgerError, Record, ReplicaId, RequestId, TopUp,
+    AccountKey, Balance, Cap, Draws, Epoch, Fingerprint, LedgerError, Record, ReplicaId, RequestId,
+    TopUp,
 };
 use crate::policy::Account;
 use crate::units::{Amount, UtcTime};
@@ -43,6 +44,8 @@ pub(super) struct Wanted {
     /// Whose lives are to be closed: with all that they hold, all that they lease, and the requests under
     /// which their lost leases may stand.
     pub(super) closing: Vec<Closing>,
+    /// Keys under which top-ups may stand.
+    pub(super) keys: Vec<Fingerprint>,
     /// Whether the context must be read.
     pub(super) context: bool,
 }

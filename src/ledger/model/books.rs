@@ -194,12 +194,15 @@ impl Books {
         outlines
     }
 
-    pub(super) fn top_up(&mut self, new: NewTopUp, now: UtcTime) -> TopUp {
+    pub(super) fn top_up(&mut self, new: NewTopUp, now: UtcTime) -> Result<TopUp, LedgerError> {
+        if let Some(before) = TopUp::given_before(&new, &self.top_ups)? {
+            return Ok(before.clone());
+        }
         let id = self.top_ups.last().map_or(1, |last| last.id + 1);
         let top_up = TopUp::of(new, id, now);
         self.note(&top_up.by, top_up.event(), now);
         self.top_ups.push(top_up.clone());
-        top_up
+        Ok(top_up)
     }
 
     pub(super) fn publish(&mut self, replica: ReplicaId, caps: &[Cap], now: UtcTime) {

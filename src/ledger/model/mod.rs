@@ -186,7 +186,7 @@ impl Ledger for Model {
     }
 
     async fn top_up(&self, new: &NewTopUp, now: UtcTime) -> Result<TopUp, LedgerError> {
-        self.step(|books| Ok(books.top_up(new.clone(), now)))
+        self.step(|books| books.top_up(new.clone(), now))
     }
 
     async fn top_ups(&self) -> Result<Vec<TopUp>, LedgerError> {

@@ -64,6 +64,8 @@ macro_rules! ledger_contract {
                 land::evidence_of_less_area_frees_the_land,
                 land::land_is_kept_once_and_the_latest_comes_last,
                 land::what_is_too_large_is_not_kept,
+                repeats::a_top_up_with_a_key_is_given_once,
+                repeats::concurrent_orders_with_one_key_are_one_top_up,
                 reading::a_record_keeps_what_the_request_was,
                 reading::a_reservation_without_claims_is_remembered,
                 reading::entries_are_read_in_pages,

@@ -237,9 +237,10 @@ async fn put_lives(
 
 async fn put_top_ups(connection: &mut PgConnection, top_ups: &[&TopUp]) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "INSERT INTO top_up (id, budget, partition, unit, amount, drawn, at, expires_at, reason, author)
+        "INSERT INTO top_up (id, budget, partition, unit, amount, drawn, at, expires_at, reason, author,
+             key)
          SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[],
-             $6::bigint[], $7::bigint[], $8::bigint[], $9::text[], $10::text[])
+             $6::bigint[], $7::bigint[], $8::bigint[], $9::text[], $10::text[], $11::bytea[])
          ON CONFLICT (id) DO UPDATE SET drawn = excluded.drawn",
     )
     .bind(column(top_ups, |top_up| top_up.id))
@@ -252,6 +253,7 @@ async fn put_top_ups(connection: &mut PgConnection, top_ups: &[&TopUp]) -> Resul
     .bind(column(top_ups, |top_up| top_up.expires_at.map(UtcTime::as_microsecond)))
     .bind(column(top_ups, |top_up| top_up.reason.clone()))
     .bind(column(top_ups, |top_up| top_up.by.clone()))
+    .bind(column(top_ups, |top_up| top_up.key.map(|key| key.as_bytes().to_vec())))
     .execute(connection)
     .await
     .map(drop)

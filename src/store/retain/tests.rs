@@ -108,6 +108,7 @@ async fn three_days(books: &Books) {
         expires_at: None,
         reason: "harvest".into(),
         by: "ops".into(),
+        key: None,
     };
     books.top_up(&new, at(DAYS[0])).await.unwrap();
     for day in 0..DAYS.len() {

@@ -115,7 +115,7 @@ const LIFE: Put = Put {
 
 const TOP_UP: Put = Put {
     head: "INSERT INTO top_up (id, budget, partition, unit, amount, drawn, at, expires_at, reason,
-           author) ",
+           author, key) ",
     tail: " ON CONFLICT (id) DO UPDATE SET drawn = excluded.drawn",
 };
 
@@ -217,7 +217,8 @@ fn bind_top_up(to: &mut Values<'_>, top_up: &TopUp) {
         .push_bind(top_up.at.as_microsecond())
         .push_bind(top_up.expires_at.map(UtcTime::as_microsecond))
         .push_bind(top_up.reason.clone())
-        .push_bind(top_up.by.clone());
+        .push_bind(top_up.by.clone())
+        .push_bind(top_up.key.map(|key| key.as_bytes().to_vec()));
 }
 
 fn bind_event(to: &mut Values<'_>, event: &Event) {
