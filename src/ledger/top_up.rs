@@ -86,19 +86,22 @@ impl TopUp {
     ) -> Result<Option<&'a Self>, LedgerError> {
         let mut all = all.into_iter();
         let before = all.find(|top_up| new.key.is_some() && top_up.key == new.key);
-        let same =
-            |top_up: &Self| Self::of(new.clone(), top_up.id, top_up.at) == top_up.as_ordered();
         match before {
-            Some(other) if !same(other) => Err(LedgerError::AnotherTopUp { id: other.id }),
+            Some(other) if !other.is_what(new) => Err(LedgerError::AnotherTopUp { id: other.id }),
             before => Ok(before),
         }
     }
 
-    fn as_ordered(&self) -> Self {
-        Self {
-            drawn: Amount::ZERO,
-            ..self.clone()
-        }
+    /// Whether this is what `new` orders; stores keep whole microseconds.
+    fn is_what(&self, new: &NewTopUp) -> bool {
+        let micros = |end: Option<UtcTime>| end.map(UtcTime::as_microsecond);
+        self.budget == new.budget
+            && self.partition == new.partition
+            && self.unit == new.unit
+            && self.amount == new.amount
+            && micros(self.expires_at) == micros(new.expires_at)
+            && self.reason == new.reason
+            && self.by == new.by
     }
 
     /// The order as a sentence for the record.
