@@ -176,6 +176,7 @@ fn top_up() -> impl Strategy<Value = NewTopUp> {
                 expires_at: end.map(at),
                 reason: "harvest".into(),
                 by: "ops".into(),
+                key: None,
             }
         })
 }
