@@ -1,9 +1,10 @@
 //! Questions of the guard's own: a GET that the table of routes knows to be free, with the credential of its
 //! upstream or with one that a caller has lent, its answer read whole up to a bound. Each is asked once.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
-use std::time::Duration;
 
 use super::pipeline::Guard;
 use super::places::Place;
@@ -93,7 +94,7 @@ impl Reader<'_> {
         let request = self
             .place
             .question((Method::GET, path), self.caller, empty());
-        let request = request.map_err(|refusal| refusal.detail.to_string())?;
+        let request = request.map_err(|refusal| refusal.detail)?;
         let limits = SendLimits::answer_within(PATIENCE);
         let sent = self
             .place
