@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::uri::Authority;
 use http::{Request, Response};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tracing::{error, info};
 
@@ -15,12 +15,13 @@ use crate::admin::Admin;
 use crate::clock::Clock;
 use crate::front::{self, CutOff, Limits, Listener, TlsError, respond};
 use crate::guard::{
-    Commitments, Consultant, Downloads, Guard, Margins, Pacer, PlaceError, Places, Relay, Resends,
-    Revising, Sharing,
+    Commitments, Consultant, Downloads, Guard, Lending, Margins, Pacer, PlaceError, Places, Relay,
+    Resends, Revising, Sharing, Sighting, sightings,
 };
 use crate::identity::{Seal, SecretError, Tokens};
 use crate::ledger::{Cap, Ledger, RequestId};
 use crate::policy::{Policy, Server, Tls};
+use crate::reconcile;
 use crate::store::{self, LeasedBooks, OpenError};
 use crate::telemetry::Metrics;
 use crate::upstream::{Body, Exchanges, LinkError, Pool, PoolError, Trust};
@@ -112,10 +113,13 @@ pub async fn start(policy: Policy, clock: Arc<dyn Clock>) -> Result<Running, Boo
     let places = Places::open(&policy)?;
     let exchanges = Exchanges::default();
     let pool = Pool::new(Trust::Platform)?;
+    let (seen, to_look_at) = sightings();
     let guard = Arc::new(Guard {
         resends: resends(&policy, &ledger, &clock, &exchanges),
         revising: Revising::default(),
         commitments: Commitments::default(),
+        lent: Lending::default(),
+        sightings: seen,
         tokens: Tokens::new(places.secrets())?,
         downloads: Downloads::new(Seal::new(places.secrets())?, &policy, &public_url),
         places,
@@ -145,7 +149,7 @@ pub async fn start(policy: Policy, clock: Arc<dyn Clock>) -> Result<Running, Boo
     });
     let (stopping, stopped) = watch::channel(false);
     let listener = listener(tcp, server.tls.as_ref())?;
-    let beside = work_beside(&guard);
+    let beside = work_beside(&guard, to_look_at);
     let serving = [
         serve_guard(guard, listener, public_url.clone(), stopped.clone()),
         serve_admin(admin, Listener::plain(admin_tcp), stopped),
@@ -177,11 +181,15 @@ fn resends(
 }
 
 /// What works beside the requests, until it is aborted.
-fn work_beside(guard: &Arc<Guard>) -> Vec<JoinHandle<()>> {
+fn work_beside(guard: &Arc<Guard>, to_look_at: mpsc::Receiver<Sighting>) -> Vec<JoinHandle<()>> {
     let store = guard.policy.store().clone();
-    let rolling_up = store::roll_up_daily(store, Arc::clone(&guard.clock));
-    let booking = guard.keep_booking();
-    rolling_up.into_iter().chain([booking]).collect()
+    let beside = [
+        Some(guard.keep_booking()),
+        Some(reconcile::follow(Arc::clone(guard), to_look_at)),
+        reconcile::compare_daily(Arc::clone(guard)),
+        store::roll_up_daily(store, Arc::clone(&guard.clock)),
+    ];
+    beside.into_iter().flatten().collect()
 }
 
 /// The books, told of the limits that the policy sets.

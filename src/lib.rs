@@ -17,6 +17,7 @@
 //! | [`store`] | the databases behind the books, and leases in front of them | one contract suite runs on each; one `desk` decides for SQLite and PostgreSQL alike |
 //! | [`upstream`] | the way out: pool, framing, link rewriting, byte counting | knows HTTP, and nothing of budgets |
 //! | [`guard`] | the life of one request, told in one function | the story; its steps do not know each other |
+//! | [`reconcile`] | what becomes of predictions: what Planet goes on with is followed to its final figures | works beside the requests, and asks Planet in the guard's own name |
 //! | [`admin`] | health, readiness, metrics; the API of those who administer | a port of its own, for operators |
 //! | [`front`] | the way in: listeners, TLS, drain; answers become HTTP | the only place that knows status lines |
 //! | [`boot`] | concrete parts wired together | the only file that knows every type |
@@ -31,7 +32,7 @@
 //! lock on the row is a lock on all of it. A lease is good for ten seconds from the books' last word, not each
 //! for a time of its own: nothing but unknowns hangs on that time.
 //!
-//! Rooms of the plan that nothing needs yet (`notify`, `reconcile`) are not there yet.
+//! A room of the plan that nothing needs yet (`notify`) is not there yet.
 
 pub mod units;
 
@@ -56,6 +57,8 @@ pub mod store;
 pub mod upstream;
 
 pub mod guard;
+
+pub mod reconcile;
 
 pub mod admin;
 

@@ -69,6 +69,15 @@ pub struct BudgetReading {
     pub remaining: Option<Amount>,
 }
 
+/// A charge that was corrected.
+#[derive(Clone, Debug, Default)]
+pub struct Correction {
+    pub predicted: Amounts,
+    /// What the books had counted as charged; nothing of what was in doubt.
+    pub before: Amounts,
+    pub after: Amounts,
+}
+
 /// Every metric of the guard, by the names of the contract.
 pub struct Metrics {
     registry: Registry,
@@ -85,7 +94,9 @@ pub struct Metrics {
     questions: IntCounterVec,
     question: HistogramVec,
     holds_open: Gauge,
+    differing_limits: Gauge,
     safety_margin: GaugeVec,
+    capture_ratio: GaugeVec,
     cache: CacheMetrics,
     budgets: [GaugeVec; 6],
 }
@@ -158,10 +169,16 @@ impl Metrics {
                 UPSTREAM_BUCKETS,
             )?,
             holds_open: m.gauge("holds_open", "Requests that wait for approval.")?,
+            differing_limits: m.gauge("differing_limits", "Limits that guards set differently.")?,
             safety_margin: m.gauges(
                 "safety_margin",
                 "What PU predictions are multiplied by, where that is learned.",
                 &["api", "team"],
+            )?,
+            capture_ratio: m.gauges(
+                "capture_ratio",
+                "Of what Planet says was used, the part that passed through the guard.",
+                &["upstream", "unit"],
             )?,
             cache: m.cache()?,
             budgets: m.budgets()?,
@@ -207,7 +224,29 @@ impl Metrics {
         }
         let is_actual = charge.source != ChargeSource::Predicted;
         let actual = charge.amounts.get(Unit::Pu).filter(|_| is_actual);
-        let ratio = actual.zip(predicted.get(Unit::Pu));
+        self.observe_ratio(api, actual, predicted.get(Unit::Pu));
+    }
+
+    /// Counts what a charge turned out to be more than the books had: a counter only goes up, and what was given
+    /// back is seen in the budgets. In any case it says how good the prediction was.
+    pub fn count_corrected(&self, api: Api, team: &str, correction: &Correction) {
+        let Correction {
+            predicted,
+            before,
+            after,
+        } = correction;
+        for (unit, amount) in after.iter() {
+            let more = amount.minus(before.get(unit).unwrap_or_default());
+            let source = ChargeSource::Reconciled.name();
+            self.charged
+                .with_label_values(&[unit.name(), api.name(), team, source])
+                .inc_by(float(more));
+        }
+        self.observe_ratio(api, after.get(Unit::Pu), predicted.get(Unit::Pu));
+    }
+
+    fn observe_ratio(&self, api: Api, actual: Option<Amount>, predicted: Option<Amount>) {
+        let ratio = actual.zip(predicted);
         if let Some((actual, predicted)) = ratio.filter(|(_, predicted)| !predicted.is_zero()) {
             let ratio = float(actual) / float(predicted);
             self.prediction_ratio
@@ -275,6 +314,24 @@ impl Metrics {
         self.safety_margin
             .with_label_values(&[api.name(), team])
             .set(float(margin.into()));
+    }
+
+    /// An alert should tell of any: of each such limit the lower one holds until the policies agree.
+    pub fn set_differing_limits(&self, budgets: usize) {
+        let budgets = u32::try_from(budgets).unwrap_or(u32::MAX);
+        self.differing_limits.set(budgets.into());
+    }
+
+    /// `ours` of `theirs`; where nothing was used, nothing escaped.
+    pub fn set_captured(&self, upstream: &str, unit: Unit, ours: Amount, theirs: Amount) {
+        let ratio = if theirs.is_zero() {
+            1.0
+        } else {
+            (float(ours) / float(theirs)).min(1.0)
+        };
+        self.capture_ratio
+            .with_label_values(&[upstream, unit.name()])
+            .set(ratio);
     }
 
     pub fn set_holds_open(&self, open: u32) {

@@ -9,6 +9,7 @@ pub mod backfill;
 pub mod basemaps;
 mod batch;
 pub mod data;
+pub mod delivered;
 pub mod egress;
 mod estimate;
 pub mod imagery;

@@ -18,6 +18,7 @@ use super::commitments::Commitments;
 use super::consult::{Consultant, Rights};
 use super::downloads::{Downloads, Page, Unsealed};
 use super::exchange::Exchange;
+use super::lent::Lending;
 use super::look_up::LookedUp;
 use super::margins::Margins;
 use super::pace::{Pacer, retry_unit};
@@ -31,7 +32,7 @@ use super::resent::{self, Resends, Turn};
 use super::revising::Revising;
 use super::service::Service;
 use super::shared::{Asking, Part, Share, Sharing};
-use super::trail::Trail;
+use super::trail::{Sightings, Trail};
 use super::weigh::{Weighed, over_budget, weigh};
 use super::wishes::Wishes;
 use crate::clock::{Clock, Stopwatch};
@@ -63,6 +64,8 @@ pub struct Guard {
     pub resends: Arc<Resends>,
     pub revising: Revising,
     pub commitments: Commitments,
+    pub lent: Lending,
+    pub sightings: Sightings,
     pub sharing: Arc<Sharing>,
     /// The authorities by which clients know the guard.
     pub own: Vec<Authority>,
@@ -166,7 +169,7 @@ impl Guard {
         let fingerprint = turn.as_ref().map(Turn::fingerprint).or(found_by);
         let exchange = Exchange {
             turn,
-            trail: Trail::of(&route, path),
+            trail: Trail::of(place, &route, (&head.method, path), (&head.headers, query)),
             part,
             remembered: found_by.is_some(),
             alone: looked_up.alone,

@@ -5,21 +5,15 @@
 //! fails leaves its call without a bound, and is not asked again.
 
 use std::borrow::Cow;
-use std::time::Duration;
 
+use http::StatusCode;
 use http::request::Parts;
-use http::{Method, StatusCode};
 use tracing::warn;
 
 use super::pipeline::Guard;
 use super::places::Place;
 use super::refusal::Refusal;
 use crate::planet::{Asked, Query, Shown, questions};
-use crate::upstream::{SendLimits, coding, collect, empty};
-
-/// An answer that takes longer than this, or is longer, is none.
-const PATIENCE: Duration = Duration::from_secs(20);
-const LONGEST_ANSWER: usize = 4 * 1024 * 1024;
 
 impl Guard {
     /// An answer to each question that the call raises, one after the other, up to the first that fails:
@@ -52,28 +46,11 @@ impl Guard {
         query: Query<'_>,
         path: &str,
     ) -> Shown {
-        let unasked =
-            |cause: &dyn std::fmt::Display| Cow::Owned(format!("it was not asked for: {cause}"));
-        let request = place
-            .question((Method::GET, path), (&head.headers, query), empty())
-            .map_err(|refusal| unasked(&refusal.detail))?;
-        let limits = SendLimits::answer_within(PATIENCE);
-        let sent = place.send(&self.pool, request, limits, self.clock.now());
-        let answer = sent.await;
-        let (answer, body) = answer.map_err(|cause| unanswered(&cause))?.into_parts();
-        if answer.status != StatusCode::OK {
-            return Err(
-                format!("Planet answered {} when it was asked for it", answer.status).into(),
-            );
+        let answer = self.ask(place, (&head.headers, query), path).await;
+        let unanswered = |why| Cow::Owned(format!("Planet could not be asked for it: {why}"));
+        match answer.map_err(unanswered)? {
+            (StatusCode::OK, text) => Ok(text),
+            (status, _) => Err(format!("Planet answered {status} when it was asked for it").into()),
         }
-        if coding(&answer.headers).is_some() {
-            return Err("Planet's answer is compressed, although it was asked for plain".into());
-        }
-        let text = collect(body, LONGEST_ANSWER, PATIENCE).await;
-        text.map_err(|cause| format!("Planet's answer cannot be read: {cause}").into())
     }
-}
-
-fn unanswered(cause: &dyn std::fmt::Display) -> Cow<'static, str> {
-    format!("Planet could not be asked for it: {cause}").into()
 }

@@ -220,6 +220,15 @@ impl NewReservation {
         }
     }
 
+    /// How an adjustment ends: it was charged, as it says.
+    pub fn adjusted(&self, now: UtcTime) -> Record {
+        let charge = Charge {
+            amounts: self.predicted.clone(),
+            source: ChargeSource::Reconciled,
+        };
+        self.held(now).entering(State::Settled(charge), now)
+    }
+
     /// What the books keep of it where it is taken at once, as it was claimed.
     pub fn settled(&self, now: UtcTime) -> Record {
         let whole = |(unit, predicted): &(Unit, Amount)| {

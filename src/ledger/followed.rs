@@ -16,6 +16,8 @@ const FIRST_PAUSE: Duration = Duration::from_secs(10);
 const LONGEST_PAUSE: Duration = Duration::from_mins(15);
 /// A subscription runs for months.
 const LONGEST_PAUSE_OF_SUBSCRIPTIONS: Duration = Duration::from_hours(6);
+/// Stands for the guard in events and evidence that come of following.
+pub const TRUE_UP: &str = "true-up";
 /// Doublings of the first pause; any more and it is the longest.
 const MOST_DOUBLINGS: u32 = 16;
 
@@ -52,6 +54,8 @@ pub struct Seen {
     pub state: String,
     /// Whether there is nothing more to ask.
     pub over: bool,
+    /// What people want to read about its end.
+    pub note: Option<String>,
 }
 
 impl NewFollowed {
@@ -87,13 +91,14 @@ impl Followed {
         self.next_at = later(now, pause);
     }
 
-    /// What is over stays as it ended.
-    pub fn see(&mut self, seen: &Seen, now: UtcTime) {
+    /// What is over stays as it ended. Answers what is to be written down about it.
+    pub fn see(&mut self, seen: &Seen, now: UtcTime) -> Option<String> {
         if self.over_at.is_some() {
-            return;
+            return None;
         }
         self.state = Some(seen.state.clone());
         self.over_at = seen.over.then_some(now);
+        seen.note.clone()
     }
 }
 
@@ -142,12 +147,15 @@ mod tests {
         let mut order = followed(Kind::Order);
         let (soon, late) = (order.next_at, UtcTime::MAX);
         assert!(order.is_due(soon) && !order.is_due(UtcTime::UNIX_EPOCH));
-        let state = "success".to_owned();
-        order.see(&Seen { state, over: true }, soon);
+        let seen = |state: &str, over| Seen {
+            state: state.to_owned(),
+            over,
+            note: Some("read this".to_owned()),
+        };
+        assert!(order.see(&seen("success", true), soon).is_some());
         assert!(!order.is_due(late));
         let ended = order.clone();
-        let state = "running".to_owned();
-        order.see(&Seen { state, over: false }, late);
+        assert_eq!(order.see(&seen("running", false), late), None);
         assert_eq!(order, ended);
     }
 }

@@ -12,6 +12,7 @@ mod commitment;
 mod fingerprint;
 mod followed;
 mod lease;
+mod meter;
 mod model;
 mod replica;
 mod report;
@@ -26,14 +27,15 @@ pub use books::{
     Breach, Cap, Charge, ChargeSource, Event, Evidence, GUARD, LOST_LEASE, LedgerError,
     NewReservation, Outcome, Record, Reserved, Standing, State, gave_up,
 };
-pub use cap::changes;
+pub use cap::{changes, differing};
 pub use commitment::{Ahead, Commitment, CommitmentId, Course, Kept, Turn};
 pub use fingerprint::Fingerprint;
-pub use followed::{Followed, NewFollowed, Seen};
-pub use lease::{LEASE_LIFE, LeaseBook, Marks, Orphans};
+pub use followed::{Followed, NewFollowed, Seen, TRUE_UP};
+pub use lease::{Denial, LEASE_LIFE, LeaseBook, Marks, Orphans};
+pub use meter::{ACCOUNT, Meter, Reading, Spending, UNATTRIBUTED};
 pub use model::Model;
 pub use replica::{Begun, Epoch, Proof, ReplicaId};
-pub use report::{Leased, Report, Spent, Want, is_quiet, portion};
+pub use report::{Leased, Report, Spent, Want, heard_at, is_quiet, portion};
 pub use request_id::{InvalidRequestId, RequestId};
 pub use reservation::{Admission, Reservation};
 pub use top_up::{Draws, NewTopUp, TopUp, drawn, left, redraw};
@@ -42,7 +44,7 @@ use async_trait::async_trait;
 
 use crate::planet::Kind;
 use crate::policy::Account;
-use crate::units::UtcTime;
+use crate::units::{Amount, UtcTime};
 
 /// The books, as one replica writes and reads them. Each method is one whole step, durable when it
 /// returns, and safe to repeat.
@@ -141,6 +143,16 @@ pub trait Ledger: Send + Sync {
 
     /// When something is due next; `None` while nothing is open.
     async fn next_due(&self) -> Result<Option<UtcTime>, LedgerError>;
+
+    /// Keeps what a reading of a meter comes to, with the adjustment of its day, which no limit refuses and which
+    /// is booked once. `false` where somebody else has read it meanwhile, and nothing is kept.
+    async fn keep_reading(&self, reading: &Reading, now: UtcTime) -> Result<bool, LedgerError>;
+
+    /// Every meter, in the order of their names.
+    async fn meters(&self) -> Result<Vec<Meter>, LedgerError>;
+
+    /// What the books have of the requests that a meter counts too.
+    async fn spending(&self, of: &Spending) -> Result<Amount, LedgerError>;
 
     /// Allows more than a budget's limit, once.
     async fn top_up(&self, new: &NewTopUp, now: UtcTime) -> Result<TopUp, LedgerError>;

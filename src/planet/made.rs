@@ -9,7 +9,7 @@ use url::Url;
 
 use super::answer::Doubt;
 use super::quota::{Job, Started};
-use super::{Operation, Route};
+use super::{Api, Operation, Route};
 
 /// The longest name that Planet is taken to give to anything.
 const LONGEST_NAME: usize = 128;
@@ -80,6 +80,26 @@ impl Kind {
         })
     }
 
+    /// Which thing a call shows, if it is one of these kinds, and its name.
+    pub fn shown_by<'p>(route: &Route, path: &'p str) -> Option<(Self, &'p str)> {
+        if route.operation != Operation::Read {
+            return None;
+        }
+        let pattern = route.pattern.to_string();
+        let (kind, name) = match route.api {
+            Api::Orders if pattern.ends_with("/{order}") => (Self::Order, "order"),
+            Api::Subscriptions if pattern.ends_with("/{subscription}/summary") => {
+                (Self::Subscription, "subscription")
+            }
+            Api::BatchProcess if pattern.ends_with("/{task}") => (Self::Batch, "task"),
+            Api::BatchStatistics if pattern.contains("/{task}") => (Self::BatchStatistics, "task"),
+            Api::AsyncProcess => (Self::AsyncProcess, "job"),
+            Api::Quota if pattern.ends_with("/jobs/{job}") => (Self::Reservations, "job"),
+            _ => return None,
+        };
+        Some((kind, route.param(path, name)?))
+    }
+
     /// As the store keeps it.
     pub const fn name(self) -> &'static str {
         match self {
@@ -107,7 +127,12 @@ impl Made {
         };
         let below = |id: String| (format!("{}/{id}", path.trim_end_matches('/')), id);
         let (path, name) = match kind {
-            Kind::Order | Kind::Subscription | Kind::AsyncProcess => below(named_in(answer)?),
+            Kind::Order | Kind::AsyncProcess => below(named_in(answer)?),
+            // which also counts what it has delivered
+            Kind::Subscription => {
+                let (path, name) = below(named_in(answer)?);
+                (format!("{path}/summary"), name)
+            }
             Kind::Subscriptions => listed_in(answer, path)?,
             Kind::Batch | Kind::BatchStatistics => return started(route, path).map(Some),
             Kind::Reservations => {
@@ -126,7 +151,7 @@ fn started(route: &Route, path: &str) -> Result<Made, Doubt> {
     let name = address.rsplit('/').next().unwrap_or_default();
     let name = plain(name)?;
     Ok(match route.api {
-        super::Api::BatchStatistics => Made {
+        Api::BatchStatistics => Made {
             kind: Kind::BatchStatistics,
             path: format!("{address}/status"),
             name,
@@ -205,7 +230,7 @@ mod tests {
                 Planet,
                 "/subscriptions/v1/",
                 r#"{"id": "s1", "status": "preparing"}"#,
-                ("subscription", "s1", "/subscriptions/v1/s1"),
+                ("subscription", "s1", "/subscriptions/v1/s1/summary"),
             ),
             (
                 Planet,
@@ -286,6 +311,52 @@ mod tests {
             let bulk = read(UpstreamKind::Planet, "/subscriptions/v1/bulk", &answer);
             assert!(bulk.is_err(), "{list}");
         }
+    }
+
+    #[test]
+    fn what_a_read_shows_is_known_in_every_spelling() {
+        use UpstreamKind::{Planet, SentinelHub};
+        for (upstream, path, wanted) in [
+            (
+                Planet,
+                "/compute/ops/orders/v2/o1",
+                Some((Kind::Order, "o1")),
+            ),
+            (Planet, "/compute/ops/orders/v2", None),
+            (
+                Planet,
+                "/subscriptions/v1/s1/summary",
+                Some((Kind::Subscription, "s1")),
+            ),
+            (Planet, "/subscriptions/v1/s1", None),
+            (
+                Planet,
+                "/auth/v1/experimental/public/quota-reservations/jobs/7",
+                Some((Kind::Reservations, "7")),
+            ),
+            (
+                SentinelHub,
+                "/api/v2/batch/process/t1",
+                Some((Kind::Batch, "t1")),
+            ),
+            (SentinelHub, "/api/v1/batch/process/t1/tiles", None),
+            (
+                SentinelHub,
+                "/statistics/batch/v1/t1/status",
+                Some((Kind::BatchStatistics, "t1")),
+            ),
+            (
+                SentinelHub,
+                "/async/v1/process/a1",
+                Some((Kind::AsyncProcess, "a1")),
+            ),
+        ] {
+            let route = classify(upstream, &Method::GET, path);
+            assert_eq!(Kind::shown_by(&route, path), wanted, "{path}");
+        }
+        let path = "/compute/ops/orders/v2/o1";
+        let cancel = classify(Planet, &Method::PUT, path);
+        assert_eq!(Kind::shown_by(&cancel, path), None);
     }
 
     #[test]

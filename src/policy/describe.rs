@@ -384,6 +384,7 @@ fn write_rules(out: &mut String, policy: &Policy) -> fmt::Result {
     write_bounds(out, policy)?;
     writeln!(out, "\nrules")?;
     write_downloads(out, policy)?;
+    write_comparison(out, policy)?;
     writeln!(out, "  a call that no rule knows {unclassified}")?;
     writeln!(out, "  a call whose cost cannot be bounded {unpredictable}")?;
     if let Some(most) = policy.max_backfill() {
@@ -443,6 +444,17 @@ fn write_downloads(out: &mut String, policy: &Policy) -> fmt::Result {
         }
     }
     Ok(())
+}
+
+fn write_comparison(out: &mut String, policy: &Policy) -> fmt::Result {
+    match policy.compared() {
+        Ok(upstream) => writeln!(
+            out,
+            "  what {} says was used is compared with the books every day",
+            upstream.name()
+        ),
+        Err(why) => writeln!(out, "  what is used beside the guard is not seen: {why}"),
+    }
 }
 
 fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::figures;
 use crate::units::{Amount, Pu, SquareKm, UtcTime};
 
 /// So many different paths are counted one by one; the rest share a line.
@@ -113,6 +114,21 @@ impl Bill {
         let known = self.requests.len() < MAX_ROUTES || self.requests.contains_key(&route);
         let route = if known { route } else { "other".to_owned() };
         *self.requests.entry(route).or_default() += 1;
+    }
+
+    /// Puts another price on the latest charge whose words have this in them.
+    pub(super) fn reprice(&mut self, words: &str, price: impl FnOnce(f64) -> f64) {
+        let mut latest_first = self.charges.iter_mut().rev();
+        if let Some(charge) = latest_first.find(|charge| charge.what.contains(words)) {
+            charge.pu = figures::pu(price(figures::processing_units(charge.pu)));
+        }
+    }
+
+    /// What all charges but the latest cost whose words have this in them.
+    pub(super) fn pu_behind(&self, words: &str) -> f64 {
+        let own = self.charges.iter().rev();
+        let own = own.filter(|charge| charge.what.contains(words)).skip(1);
+        own.map(|charge| figures::processing_units(charge.pu)).sum()
     }
 
     pub(super) fn to_json(&self) -> Value {

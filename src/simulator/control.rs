@@ -16,6 +16,8 @@ pub(super) fn answer(call: &Call, world: &mut World) -> Answer {
         ("GET", ["bill"]) => Answer::json(&world.bill.to_json()),
         ("GET", ["requests"]) => Answer::json(&json!({"requests": world.seen})),
         ("POST", ["faults"]) => add_faults(call, world),
+        ("POST", ["fates"]) => done(world.read_fate(&call.body)),
+        ("POST", ["elsewhere"]) => done(world.read_elsewhere(&call.body)),
         ("DELETE", ["faults"]) => {
             world.faults.clear();
             Answer::empty(StatusCode::NO_CONTENT)
@@ -25,6 +27,13 @@ pub(super) fn answer(call: &Call, world: &mut World) -> Answer {
             Answer::empty(StatusCode::NO_CONTENT)
         }
         _ => Refusal::no_route().into_answer(Style::Plain),
+    }
+}
+
+fn done(answer: Result<(), Refusal>) -> Answer {
+    match answer {
+        Ok(()) => Answer::empty(StatusCode::NO_CONTENT),
+        Err(refusal) => refusal.into_answer(Style::Plain),
     }
 }
 

@@ -27,6 +27,14 @@ pub(super) fn square_metres(area: f64) -> SquareKm {
         .into()
 }
 
+pub(super) fn processing_units(pu: Pu) -> f64 {
+    pu.amount().to_string().parse().unwrap_or_default()
+}
+
+pub(super) fn square_km(area: SquareKm) -> f64 {
+    area.amount().to_string().parse().unwrap_or_default()
+}
+
 /// The nearest whole number that is not negative.
 #[expect(
     clippy::cast_possible_truncation,

@@ -5,7 +5,8 @@
 //! catches their mistakes. Where Planet's texts leave a price open it charges the dearer reading.
 //!
 //! It fails on request, by the header `Simulator-Fault` or by `POST /_simulator/faults`, and keeps a
-//! [`Bill`], also at `GET /_simulator/bill`. An item or asset whose id contains `missing` does not exist.
+//! [`Bill`], also at `GET /_simulator/bill`. What it goes on with ends as `POST /_simulator/fates` says, or well;
+//! `POST /_simulator/elsewhere` uses the account behind everybody's back. An item or asset whose id contains `missing` does not exist.
 
 mod answer;
 mod api;
@@ -13,6 +14,7 @@ mod auth;
 mod bill;
 mod call;
 mod control;
+mod fate;
 mod faults;
 mod figures;
 mod geo;
@@ -41,6 +43,7 @@ use serve::Shared;
 use world::World;
 
 pub use bill::{Bill, Charge};
+pub use fate::{Elsewhere, Fate};
 pub use faults::{Effect, Fault, InvalidFault};
 pub use options::{LinkOrigins, Options};
 
@@ -92,6 +95,17 @@ impl Simulator {
 
     pub fn inject(&self, fault: Fault) {
         self.shared.world().faults.push(fault);
+    }
+
+    /// Ends an order, a task or a subscription in this way; whether there is one of that id.
+    #[must_use]
+    pub fn decide(&self, id: &str, fate: &Fate) -> bool {
+        self.shared.world().decide(id, fate).is_ok()
+    }
+
+    /// Somebody uses the account without coming by here.
+    pub fn use_elsewhere(&self, elsewhere: Elsewhere) {
+        self.shared.world().use_elsewhere(elsewhere);
     }
 
     /// Stops at once, connections included.

@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use crate::ledger::{
-    Evidence, NewFollowed, NewReservation, NewTopUp, Outcome, Record, Report, Seen, State, Turn,
+    Evidence, NewFollowed, NewReservation, NewTopUp, Outcome, Reading, Record, Report, Seen, State,
+    Turn,
 };
 use crate::policy::Account;
 
@@ -89,7 +90,17 @@ pub(super) fn seen(seen: &Seen) -> Seen {
     Seen {
         state: text(&seen.state),
         over: seen.over,
+        note: seen.note.as_deref().map(text),
     }
+}
+
+pub(super) fn reading(reading: &Reading) -> Reading {
+    let mut reading = reading.clone();
+    reading.meter.upstream = shared(reading.meter.upstream);
+    reading.meter.product = shared(reading.meter.product);
+    reading.external = reading.external.as_ref().map(reservation);
+    reading.note = reading.note.as_deref().map(text);
+    reading
 }
 
 pub(super) fn top_up(new: &NewTopUp) -> NewTopUp {

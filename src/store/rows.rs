@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::tables::{Life, Recall, Row, Slice};
 use crate::ledger::{
     Balance, Cap, Charge, ChargeSource, Draws, Entry, EntryKind, Epoch, Event, Evidence,
-    Fingerprint, Followed, LedgerError, Record, ReplicaId, RequestId, State, TopUp, drawn,
+    Fingerprint, Followed, LedgerError, Meter, Record, ReplicaId, RequestId, State, TopUp, drawn,
 };
 use crate::planet::{Kind, Made};
 use crate::policy::{Account, Claim};
@@ -209,6 +209,25 @@ pub(super) fn followed(row: &impl Cells) -> Result<Followed, LedgerError> {
         next_at: instant(row.number("next_at")?)?,
         state: row.text_if_any("state")?.map(str::to_owned),
         over_at: over.map(instant).transpose()?,
+    })
+}
+
+pub(super) fn meter(row: &impl Cells) -> Result<Meter, LedgerError> {
+    let at = |column| row.number(column).and_then(instant);
+    let sum = |column| row.number(column).and_then(amount);
+    Ok(Meter {
+        upstream: row.text("upstream")?.into(),
+        product: row.text("product")?.into(),
+        unit: unit(row.text("unit")?)?,
+        since: at("since")?,
+        first: sum("first")?,
+        last: sum("last")?,
+        read_at: at("read_at")?,
+        moved_at: at("moved_at")?,
+        counted: sum("counted")?,
+        counted_until: at("counted_until")?,
+        ours: sum("ours")?,
+        adjusted: sum("adjusted")?,
     })
 }
 

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 use tracing::debug;
 
 use super::desk::Desk;
-use super::tables::{Closing, Due, Wanted};
+use super::tables::{Closing, Due, MeterKey, Wanted};
 use crate::ledger::{
     CommitmentId, LedgerError, NewReservation, Outcome, RequestId, Reserved, Turn,
 };
@@ -32,6 +32,7 @@ pub(super) struct About {
     /// Requests, for what they made and is followed.
     pub(super) followed: Vec<RequestId>,
     pub(super) due: Option<Due>,
+    pub(super) meters: Vec<MeterKey>,
 }
 
 /// What became of the answer to a step.
@@ -176,6 +177,7 @@ pub(super) fn wanted(steps: &[Step], desk: &Desk) -> Wanted {
         wanted.closing.extend(about.closing);
         wanted.followed.extend(&about.followed);
         wanted.due.extend(about.due);
+        wanted.meters.extend(about.meters.iter().cloned());
     }
     desk.complete(&mut wanted);
     wanted

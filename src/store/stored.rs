@@ -8,12 +8,12 @@ use super::step::{About, Step};
 use super::tables::{Closing, Due};
 use crate::ledger::{
     Balance, Begun, Cap, Commitment, Entry, Event, Evidence, Fingerprint, Followed, Kept, Leased,
-    Ledger, LedgerError, NewFollowed, NewReservation, NewTopUp, Outcome, Proof, Record, ReplicaId,
-    Report, RequestId, Reserved, Seen, Standing, TopUp, Turn,
+    Ledger, LedgerError, Meter, NewFollowed, NewReservation, NewTopUp, Outcome, Proof, Reading,
+    Record, ReplicaId, Report, RequestId, Reserved, Seen, Spending, Standing, TopUp, Turn,
 };
 use crate::planet::Kind;
 use crate::policy::Account;
-use crate::units::UtcTime;
+use crate::units::{Amount, UtcTime};
 
 /// The books in a database, as one replica writes and reads them.
 #[derive(Debug)]
@@ -37,6 +37,8 @@ pub(super) trait Readers: Send + Sync {
         name: &str,
     ) -> Result<Vec<Followed>, LedgerError>;
     async fn next_due(&self) -> Result<Option<UtcTime>, LedgerError>;
+    async fn meters(&self) -> Result<Vec<Meter>, LedgerError>;
+    async fn spending(&self, of: &Spending) -> Result<Amount, LedgerError>;
     async fn top_ups(&self) -> Result<Vec<TopUp>, LedgerError>;
     async fn commitments(&self) -> Result<Vec<Commitment>, LedgerError>;
     async fn published(&self) -> Result<Vec<(ReplicaId, Cap)>, LedgerError>;
@@ -203,6 +205,28 @@ impl<R: Readers> Ledger for Stored<R> {
 
     async fn next_due(&self) -> Result<Option<UtcTime>, LedgerError> {
         self.readers.next_due().await
+    }
+
+    async fn keep_reading(&self, reading: &Reading, now: UtcTime) -> Result<bool, LedgerError> {
+        let reading = plain::reading(reading);
+        let external = reading.external.iter();
+        let claimed = external.clone().flat_map(|new| &new.claims);
+        let about = About {
+            requests: external.clone().map(|new| new.request).collect(),
+            accounts: claimed.map(|claim| claim.account.clone()).collect(),
+            meters: vec![reading.meter.key()],
+            ..About::default()
+        };
+        let step = Step::new(about, move |desk| desk.keep_reading(&reading, now));
+        self.queue.ask(step).await
+    }
+
+    async fn meters(&self) -> Result<Vec<Meter>, LedgerError> {
+        self.readers.meters().await
+    }
+
+    async fn spending(&self, of: &Spending) -> Result<Amount, LedgerError> {
+        self.readers.spending(of).await
     }
 
     async fn top_up(&self, new: &NewTopUp, now: UtcTime) -> Result<TopUp, LedgerError> {

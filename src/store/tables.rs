@@ -1,15 +1,16 @@
 //! What the writer needs of a database: read what a batch of steps is about, write what has changed.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use super::desk::Changes;
 use super::rows::Found;
 use crate::ledger::{
-    AccountKey, Balance, Cap, Commitment, CommitmentId, Draws, Epoch, Followed, LedgerError,
-    Record, ReplicaId, RequestId, TopUp,
+    AccountKey, Balance, Cap, Commitment, CommitmentId, Draws, Epoch, Followed, LedgerError, Meter,
+    Record, ReplicaId, RequestId, TopUp, heard_at,
 };
 use crate::policy::Account;
-use crate::units::{Amount, UtcTime};
+use crate::units::{Amount, Unit, UtcTime};
 
 /// The tables of one database in the hands of the one task that writes them. Each batch is a `load`,
 /// then a `save` or, when nothing has changed, a `leave`.
@@ -49,6 +50,7 @@ pub(super) struct Wanted {
     pub(super) followed: Vec<RequestId>,
     /// What is followed and due, whoever made it.
     pub(super) due: Vec<Due>,
+    pub(super) meters: Vec<MeterKey>,
     /// Whether the context must be read.
     pub(super) context: bool,
 }
@@ -61,6 +63,9 @@ pub(super) enum Closing {
     /// All others that were last heard before that.
     SilentSince(UtcTime),
 }
+
+/// A meter's upstream, product and unit.
+pub(super) type MeterKey = (Arc<str>, Arc<str>, Unit);
 
 /// The things that are due then, the longest overdue first, and no more than that.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +86,7 @@ pub(super) struct Loaded {
     /// What the lives hold that may be closed.
     pub(super) held: BTreeMap<RequestId, Epoch>,
     pub(super) followed: Vec<Followed>,
+    pub(super) meters: Vec<Meter>,
     pub(super) context: Option<Context>,
 }
 
@@ -137,6 +143,13 @@ pub(super) enum Recall {
     No,
     Asked,
     Answered,
+}
+
+impl Context {
+    pub(super) fn heard_at(&self, now: UtcTime) -> UtcTime {
+        let living = self.lives.values().filter(|life| !life.over);
+        heard_at(now, living.map(|life| life.seen_at))
+    }
 }
 
 impl Life {
@@ -229,6 +242,7 @@ impl Loaded {
             commitments: Vec::new(),
             held: BTreeMap::new(),
             followed: Vec::new(),
+            meters: Vec::new(),
             context: None,
         }
     }

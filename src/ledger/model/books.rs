@@ -6,11 +6,12 @@ use std::sync::Arc;
 use super::lives::{Life, Slice};
 use crate::ledger::{
     AccountKey, Balance, Breach, Cap, Commitment, CommitmentId, Draws, Entry, EntryKind, Epoch,
-    Event, Evidence, Followed, GUARD, Kept, LedgerError, NewReservation, NewTopUp, Outcome, Record,
-    ReplicaId, RequestId, Reserved, Standing, State, TopUp, Turn, changes, drawn, left, redraw,
+    Event, Evidence, Followed, GUARD, Kept, LedgerError, Meter, NewReservation, NewTopUp, Outcome,
+    Reading, Record, ReplicaId, RequestId, Reserved, Standing, State, TRUE_UP, TopUp, Turn,
+    changes, drawn, left, redraw,
 };
 use crate::policy::{Account, Claim};
-use crate::units::{Amount, UtcTime};
+use crate::units::{Amount, Unit, UtcTime};
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Books {
@@ -23,6 +24,7 @@ pub(super) struct Books {
     /// When an account's leases were last recalled.
     pub(super) recalls: BTreeMap<AccountKey, UtcTime>,
     pub(super) followed: BTreeMap<RequestId, Followed>,
+    pub(super) meters: BTreeMap<(Arc<str>, Arc<str>, Unit), Meter>,
     pub(super) top_ups: Vec<TopUp>,
     draws: BTreeMap<AccountKey, Draws>,
     caps: BTreeMap<ReplicaId, Vec<Cap>>,
@@ -149,6 +151,31 @@ impl Books {
         self.enter(Some(me), &record.entering(state, now), kinds, now)?;
         self.note(&evidence.by, evidence.event(request), now);
         self.standings(me, &claims, now)
+    }
+
+    pub(super) fn keep_reading(
+        &mut self,
+        me: Epoch,
+        reading: &Reading,
+        now: UtcTime,
+    ) -> Result<bool, LedgerError> {
+        let key = reading.meter.key();
+        if self.meters.get(&key).map(|meter| meter.read_at) != reading.before {
+            return Ok(false);
+        }
+        if let Some(external) = &reading.external
+            && !self.records.contains_key(&external.request)
+        {
+            external.check_claims()?;
+            self.enter(Some(me), &external.held(now), &[EntryKind::Reserve], now)?;
+            let adjusted = external.adjusted(now);
+            self.enter(Some(me), &adjusted, &[EntryKind::Settle], now)?;
+        }
+        if let Some(note) = &reading.note {
+            self.note(TRUE_UP, note.clone(), now);
+        }
+        self.meters.insert(key, reading.meter.clone());
+        Ok(true)
     }
 
     pub(super) fn keep(

@@ -16,12 +16,13 @@ use async_trait::async_trait;
 use self::books::Books;
 use super::{
     Balance, Begun, Cap, Commitment, Entry, Epoch, Event, Evidence, Fingerprint, Followed, Kept,
-    Leased, Ledger, LedgerError, NewFollowed, NewReservation, NewTopUp, Outcome, Proof, Record,
-    ReplicaId, Report, RequestId, Reserved, Seen, Standing, State, TopUp, Turn,
+    Leased, Ledger, LedgerError, Meter, NewFollowed, NewReservation, NewTopUp, Outcome, Proof,
+    Reading, Record, ReplicaId, Report, RequestId, Reserved, Seen, Spending, Standing, State,
+    TRUE_UP, TopUp, Turn,
 };
 use crate::planet::Kind;
 use crate::policy::Account;
-use crate::units::UtcTime;
+use crate::units::{Amount, UtcTime};
 
 /// The books as one replica sees them.
 #[derive(Debug)]
@@ -203,7 +204,10 @@ impl Ledger for Model {
     async fn seen(&self, request: RequestId, seen: &Seen, now: UtcTime) -> Result<(), LedgerError> {
         self.own_step(|books, _| {
             let one = books.followed.get_mut(&request);
-            one.ok_or(LedgerError::NotFollowed(request))?.see(seen, now);
+            let note = one.ok_or(LedgerError::NotFollowed(request))?.see(seen, now);
+            if let Some(note) = note {
+                books.note(TRUE_UP, note, now);
+            }
             Ok(())
         })
     }
@@ -225,6 +229,20 @@ impl Ledger for Model {
         let books = self.books();
         let open = books.followed.values().filter(|one| one.over_at.is_none());
         Ok(open.map(|one| one.next_at).min())
+    }
+
+    async fn keep_reading(&self, reading: &Reading, now: UtcTime) -> Result<bool, LedgerError> {
+        self.own_step(|books, me| books.keep_reading(me, reading, now))
+    }
+
+    async fn meters(&self) -> Result<Vec<Meter>, LedgerError> {
+        Ok(self.books().meters.values().cloned().collect())
+    }
+
+    async fn spending(&self, of: &Spending) -> Result<Amount, LedgerError> {
+        let books = self.books();
+        let each = books.records.values().map(|record| of.of(record));
+        Ok(each.fold(Amount::ZERO, Amount::saturating_add))
     }
 
     async fn top_up(&self, new: &NewTopUp, now: UtcTime) -> Result<TopUp, LedgerError> {

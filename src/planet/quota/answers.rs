@@ -62,13 +62,13 @@ struct RawCost {
 }
 
 #[derive(Deserialize)]
-struct RawList<T> {
-    meta: Meta,
-    results: Vec<T>,
+pub(super) struct RawList<T> {
+    pub(super) meta: Meta,
+    pub(super) results: Vec<T>,
 }
 
 #[derive(Deserialize)]
-struct Meta {
+pub(super) struct Meta {
     next: Option<String>,
 }
 
@@ -103,6 +103,12 @@ struct RawReserved {
     state: Option<String>,
 }
 
+impl Meta {
+    pub(super) const fn more(&self) -> bool {
+        self.next.is_some()
+    }
+}
+
 /// Reads an estimate. Where its sum and its parts differ the larger counts.
 pub fn read_estimate(answer: &[u8]) -> Result<Costs, Doubt> {
     let RawEstimate {
@@ -132,7 +138,7 @@ pub fn read_products(answer: &[u8]) -> Result<Listed<Product>, Doubt> {
     let rows = results.into_iter().map(RawProduct::prove);
     Ok(Listed {
         rows: rows.collect::<Result<_, Doubt>>()?,
-        more: meta.next.is_some(),
+        more: meta.more(),
     })
 }
 
@@ -153,7 +159,7 @@ pub fn read_reservations(answer: &[u8]) -> Result<Listed<Reserved>, Doubt> {
     });
     Ok(Listed {
         rows: rows.collect::<Result<_, Doubt>>()?,
-        more: meta.next.is_some(),
+        more: meta.more(),
     })
 }
 
@@ -200,7 +206,7 @@ impl Reserved {
 }
 
 /// A number, or one in quotes, in a unit that Planet counts areas in.
-fn square_km(value: &Value, unit: &str) -> Result<SquareKm, Doubt> {
+pub(super) fn square_km(value: &Value, unit: &str) -> Result<SquareKm, Doubt> {
     let text = match value {
         Value::Number(number) => number.to_string(),
         Value::String(text) => text.clone(),
@@ -222,6 +228,12 @@ fn square_km(value: &Value, unit: &str) -> Result<SquareKm, Doubt> {
         .and_then(|per_square_km| amount.checked_scale_ceil(1, per_square_km))
         .map(SquareKm::from)
         .ok_or_else(|| Doubt::new("it has an area that is more than can be counted"))
+}
+
+/// The name that older answers nest.
+pub(super) fn named(product: Option<Value>) -> Option<String> {
+    let name = product?.get("name")?.as_str()?.to_owned();
+    Some(name)
 }
 
 pub(super) fn read<T: DeserializeOwned>(answer: &[u8]) -> Result<T, Doubt> {

@@ -5,6 +5,7 @@
 
 mod answers;
 mod jobs;
+mod usage;
 
 use serde::Deserialize;
 
@@ -17,11 +18,12 @@ pub use answers::{
     Costs, Listed, Product, Reserved, read_estimate, read_products, read_reservations,
 };
 pub use jobs::{Job, Started};
+pub use usage::{PLANS_PATH, Used, read_downloaded, read_reserved};
 
 /// Where Planet says what a reservation would cost.
 pub const ESTIMATE_PATH: &str = "/account/v1/quota-reservations/estimate";
 /// Rows of one page of a list.
-const PAGE: usize = 500;
+pub const PAGE: usize = 500;
 
 /// Members that the reserved area hangs on.
 const PRICED: &[&str] = &["aoi_refs", "collection_id", "product_id", "quota_units"];

@@ -7,6 +7,7 @@ use super::page;
 use crate::simulator::answer::Answer;
 use crate::simulator::bill::Charge;
 use crate::simulator::call::{Call, Site};
+use crate::simulator::fate::Elsewhere;
 use crate::simulator::figures;
 use crate::simulator::geo;
 use crate::simulator::refusal::Refusal;
@@ -24,6 +25,27 @@ pub(in crate::simulator) struct State {
     reservations: Vec<Value>,
     jobs: Vec<Value>,
     used_km2: f64,
+    elsewhere: Elsewhere,
+    /// What the account shows where its figures stand still: reserved and downloaded.
+    stale: Option<[f64; 2]>,
+}
+
+impl State {
+    /// `downloaded`: what has come by here.
+    pub(in crate::simulator) fn use_elsewhere(&mut self, more: Elsewhere, downloaded: f64) {
+        self.stale = more.stale.then(|| self.shown(downloaded));
+        self.elsewhere.quota += more.quota;
+        self.elsewhere.km2 += more.km2;
+    }
+
+    /// Reserved and downloaded, by everybody.
+    fn shown(&self, downloaded: f64) -> [f64; 2] {
+        let now = [
+            self.used_km2 + self.elsewhere.quota,
+            downloaded + self.elsewhere.km2,
+        ];
+        self.stale.unwrap_or(now)
+    }
 }
 
 pub(in crate::simulator) fn answer(
@@ -33,7 +55,8 @@ pub(in crate::simulator) fn answer(
 ) -> Result<Answer, Refusal> {
     match (call.method.as_str(), rest) {
         ("GET", ["my", "products"]) => Ok(listed(call, &[product(world)])),
-        ("GET", ["my", "subscriptions"]) => Ok(Answer::json(&json!([plan(call)]))),
+        ("GET", ["my", "subscriptions"]) => Ok(Answer::json(&json!([plan(call, world)]))),
+        ("GET", ["my", "subscriptions", "1"]) => Ok(Answer::json(&plan(call, world))),
         (_, ["quota-reservations", tail @ ..]) => reservations(call, tail, world),
         _ => Err(Refusal::no_route()),
     }
@@ -201,9 +224,10 @@ fn take(call: &Call, world: &mut World, areas: &[(String, f64)]) -> Charge {
 }
 
 fn product(world: &World) -> Value {
+    let [reserved, _] = world.account.shown(0.0);
     json!({
         "id": PRODUCT, "name": "PS_ARPS_SR_DAILY_ALL_TIME", "title": "Analysis-Ready PlanetScope",
-        "quota_total": TOTAL_KM2, "quota_used": world.account.used_km2, "quota_units": "sqkm",
+        "quota_total": TOTAL_KM2, "quota_used": reserved, "quota_units": "sqkm",
         "unlimited_quota": false, "supports_reservation": true, "resource_ids": ["PS_ARD_SR_DAILY"],
         "state": "active", "term_start_date": "2026-01-01", "term_end_date": "2026-12-31",
         "billable_id": 1, "organization_id": 1,
@@ -211,10 +235,13 @@ fn product(world: &World) -> Value {
     })
 }
 
-fn plan(call: &Call) -> Value {
+fn plan(call: &Call, world: &World) -> Value {
+    let [_, downloaded] = world
+        .account
+        .shown(figures::square_km(world.bill.total_km2()));
     json!({
         "id": 1, "plan": {"id": 1, "name": "Pretended", "state": "active"}, "quota_enabled": true,
-        "quota_sqkm": TOTAL_KM2, "quota_used": 0.0, "quota_style": "premium", "quota_interval": "year",
+        "quota_sqkm": TOTAL_KM2, "quota_used": downloaded, "quota_style": "premium", "quota_interval": "year",
         "quota_reset_at": null, "active_from": "2026-01-01T00:00:00", "active_to": "2026-12-31T00:00:00",
         "basemap_quad_quota": null, "basemap_tile_quota": null, "reference": "PL-0000001",
         "state": "active", "url": call.link(Site::Api, "/auth/v1/experimental/public/my/subscriptions/1"),

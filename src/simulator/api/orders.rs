@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use http::StatusCode;
 use serde_json::{Value, json};
+use sha2::Sha256;
 
 use super::order_price::{self, Priced};
 use super::{bundles, page};
 use crate::simulator::answer::Answer;
 use crate::simulator::bill::Charge;
 use crate::simulator::call::{Call, Site};
+use crate::simulator::fate::Fate;
+use crate::simulator::figures;
 use crate::simulator::options::Options;
 use crate::simulator::refusal::Refusal;
 use crate::simulator::storage;
@@ -27,7 +30,8 @@ struct Order {
     request: Value,
     created: UtcTime,
     progress: Progress,
-    cancelled: bool,
+    /// Where somebody has decided it: how it ended.
+    ended: Option<String>,
     files: Vec<String>,
 }
 
@@ -54,6 +58,21 @@ pub(in crate::simulator) fn answer(
     }
 }
 
+impl State {
+    /// Ends an order; answers how much of it was done.
+    pub(in crate::simulator) fn decide(&mut self, id: &str, fate: &Fate) -> Option<f64> {
+        let order = self.0.get_mut(id)?;
+        order.ended = Some(fate.state.clone());
+        let ordered = order.files.len();
+        if !matches!(&*fate.state, "success" | "partial") {
+            return Some(0.0);
+        }
+        let missing = |file: &String| fate.missing.iter().any(|item| file.starts_with(item));
+        order.files.retain(|file| !missing(file));
+        Some(figures::float(order.files.len()) / figures::float(ordered).max(1.0))
+    }
+}
+
 impl World {
     fn order(&mut self, id: &str) -> Result<&mut Order, Refusal> {
         let order = self.orders.0.get_mut(id);
@@ -62,9 +81,11 @@ impl World {
 }
 
 impl Order {
-    fn state(&self, options: &Options, now: UtcTime) -> &'static str {
+    fn state(&self, options: &Options, now: UtcTime) -> &str {
+        if let Some(ended) = &self.ended {
+            return ended;
+        }
         match self.progress.stage(options, now) {
-            _ if self.cancelled => "cancelled",
             Stage::Queued => "queued",
             Stage::Running => "running",
             Stage::Done => "success",
@@ -94,7 +115,7 @@ impl Order {
         if !self.request["hosting"].is_null() {
             order["hosting"] = json!({"sentinel_hub": {"collection_id": id}});
         }
-        if state == "success" && self.request["hosting"].is_null() {
+        if matches!(state, "success" | "partial") && self.request["hosting"].is_null() {
             order["_links"]["results"] = self.results(call, id, options).into();
         }
         order
@@ -130,7 +151,7 @@ pub(in crate::simulator) fn manifest(id: &str, world: &World) -> Result<Answer, 
     let order = world.orders.0.get(id);
     let order = order.ok_or_else(|| Refusal::not_found(format!("order {id}")))?;
     let size = world.options.asset_bytes;
-    let digest = storage::digest(size);
+    let digest = storage::digest::<Sha256>(size);
     let files: Vec<Value> = order
         .files
         .iter()
@@ -156,7 +177,7 @@ fn create(call: &Call, world: &mut World) -> Result<Answer, Refusal> {
         request,
         created: call.now,
         progress: Progress::starting(call.now),
-        cancelled: false,
+        ended: None,
         files,
     };
     let shown = order.to_json(call, &id, &world.options);
@@ -198,8 +219,10 @@ fn cancel(call: &Call, id: &str, world: &mut World) -> Result<Answer, Refusal> {
         let message = "Order not in cancellable state";
         return Err(Refusal::new(StatusCode::CONFLICT, message));
     }
-    order.cancelled = true;
-    Ok(Answer::json(&order.to_json(call, id, &options)))
+    order.ended = Some("cancelled".to_owned());
+    let shown = order.to_json(call, id, &options);
+    world.bill.reprice(&format!("order {id} of"), |_| 0.0); // nothing was done of it yet
+    Ok(Answer::json(&shown))
 }
 
 /// A list of ids, or, without one, everything that is still queued.

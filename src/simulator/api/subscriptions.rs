@@ -57,7 +57,9 @@ pub(in crate::simulator) fn answer(
             let subscription = world.subscription(id)?;
             let status = subscription.status(call.now);
             Ok(Answer::json(&json!({
-                "results": {"success": subscription.scenes}, "subscription": {"status": status},
+                "results": {"created": 0, "queued": 0, "processing": 0, "failed": 0,
+                    "success": subscription.scenes},
+                "subscription": {"status": status},
             })))
         }
         _ => Err(Refusal::no_route()),
@@ -84,6 +86,19 @@ pub(in crate::simulator) fn accrue(world: &mut World, now: UtcTime) {
     }
     charges.sort_by_key(|charge| charge.time);
     world.bill.charges.extend(charges);
+}
+
+impl State {
+    /// Ends a subscription before it has delivered anything; whether there is one of that id.
+    pub(in crate::simulator) fn decide(&mut self, id: &str, state: &str) -> bool {
+        let known = STATES.iter().find(|known| **known == state);
+        let (Some(subscription), Some(known)) = (self.0.get_mut(id), known) else {
+            return false;
+        };
+        subscription.stopped = Some(known);
+        subscription.scenes = 0;
+        true
+    }
 }
 
 impl World {

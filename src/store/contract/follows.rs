@@ -20,8 +20,11 @@ fn order(number: u64) -> NewFollowed {
 }
 
 fn seen(state: &str, over: bool) -> Seen {
-    let state = state.to_owned();
-    Seen { state, over }
+    Seen {
+        state: state.to_owned(),
+        over,
+        note: over.then(|| "it is over".to_owned()),
+    }
 }
 
 fn after(seconds: u64) -> UtcTime {
@@ -100,6 +103,13 @@ pub(in crate::store) async fn what_was_seen_is_kept_and_the_end_is_final(books: 
     let ended = ended.unwrap();
     assert_eq!(ended[0].state.as_deref(), Some("success"));
     assert_eq!(ended[0].over_at, Some(after(20)));
+    books.seen(id(1), &success, after(40)).await.unwrap();
+    let events = books.events(0, 9).await.unwrap();
+    let events: Vec<_> = events
+        .iter()
+        .map(|event| (&*event.what, event.at))
+        .collect();
+    assert_eq!(events, [("it is over", after(20))]);
 }
 
 pub(in crate::store) async fn following_twice_changes_nothing(books: Books) {

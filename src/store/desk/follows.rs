@@ -1,7 +1,7 @@
 //! Steps on what is followed. They move no amount.
 
 use super::Desk;
-use crate::ledger::{Followed, LedgerError, NewFollowed, RequestId, Seen};
+use crate::ledger::{Followed, LedgerError, NewFollowed, RequestId, Seen, TRUE_UP};
 use crate::units::UtcTime;
 
 impl Desk {
@@ -45,8 +45,11 @@ impl Desk {
     ) -> Result<(), LedgerError> {
         self.must_live()?;
         let one = self.followed.get_mut(&request);
-        one.ok_or(LedgerError::NotFollowed(request))?.see(seen, now);
+        let note = one.ok_or(LedgerError::NotFollowed(request))?.see(seen, now);
         self.changed.followed.insert(request);
+        if let Some(note) = note {
+            self.note(TRUE_UP, note, now);
+        }
         Ok(())
     }
 }

@@ -8,16 +8,17 @@ mod follows;
 mod leases;
 mod limits;
 mod lives;
+mod meters;
 mod reservations;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::rows::StoredClaim;
-use super::tables::{Context, Loaded, Row, Wanted};
+use super::tables::{Context, Loaded, MeterKey, Row, Wanted};
 use crate::ledger::{
     AccountKey, Cap, Commitment, CommitmentId, EntryKind, Epoch, Event, Followed, LedgerError,
-    Record, ReplicaId, RequestId, State,
+    Meter, Record, ReplicaId, RequestId, State,
 };
 use crate::policy::Claim;
 use crate::units::{Amount, UtcTime};
@@ -43,6 +44,7 @@ pub(super) struct Desk {
     broken: HashMap<RequestId, String>,
     /// What the current batch is about of what is followed.
     followed: BTreeMap<RequestId, Followed>,
+    meters: BTreeMap<MeterKey, Meter>,
     changed: Changed,
 }
 
@@ -56,6 +58,8 @@ struct Changed {
     lives: BTreeSet<Epoch>,
     top_ups: BTreeSet<i64>,
     followed: BTreeSet<RequestId>,
+    /// And whether the tables have not met it before.
+    meters: BTreeMap<MeterKey, bool>,
     caps: Option<Vec<Cap>>,
     entries: Vec<NewEntry>,
     events: Vec<Event>,
@@ -70,11 +74,19 @@ pub(super) struct Changes<'a> {
     pub(super) lives: Vec<(Epoch, &'a super::tables::Life)>,
     pub(super) top_ups: Vec<&'a crate::ledger::TopUp>,
     pub(super) followed: Vec<&'a Followed>,
+    pub(super) meters: Vec<ChangedMeter<'a>>,
     /// All limits of this replica's policy, where they have changed.
     pub(super) caps: Option<(ReplicaId, &'a [Cap])>,
     pub(super) entries: &'a [NewEntry],
     /// Not numbered yet.
     pub(super) events: &'a [Event],
+}
+
+#[derive(Debug)]
+pub(super) struct ChangedMeter<'a> {
+    pub(super) meter: &'a Meter,
+    /// Whether the tables have not met it before.
+    pub(super) fresh: bool,
 }
 
 #[derive(Debug)]
@@ -117,6 +129,7 @@ impl Changes<'_> {
             && self.lives.is_empty()
             && self.top_ups.is_empty()
             && self.followed.is_empty()
+            && self.meters.is_empty()
             && self.caps.is_none()
             && self.entries.is_empty()
             && self.events.is_empty()
@@ -155,6 +168,7 @@ impl Desk {
             holders: BTreeMap::new(),
             broken: HashMap::new(),
             followed: BTreeMap::new(),
+            meters: BTreeMap::new(),
             changed: Changed::default(),
         }
     }
@@ -203,6 +217,7 @@ impl Desk {
             commitments,
             held,
             followed,
+            meters,
             context,
         } = loaded;
         for row in rows {
@@ -220,6 +235,9 @@ impl Desk {
         self.holders = held;
         for one in followed {
             self.followed.entry(one.request).or_insert(one);
+        }
+        for meter in meters {
+            self.meters.entry(meter.key()).or_insert(meter);
         }
         if context.is_some() {
             self.context = context;
@@ -249,6 +267,10 @@ impl Desk {
         let top_up = |id| context.top_ups.get(id);
         let commitments = self.changed.commitments.iter();
         let followed = |request| self.followed.get(request);
+        let meter = |(key, fresh): (&MeterKey, &bool)| {
+            let (meter, fresh) = (self.meters.get(key)?, *fresh);
+            Some(ChangedMeter { meter, fresh })
+        };
         Ok(Changes {
             rows: rows.collect::<Result<_, _>>()?,
             records: records.collect::<Result<_, _>>()?,
@@ -258,6 +280,7 @@ impl Desk {
             lives: self.changed.lives.iter().filter_map(life).collect(),
             top_ups: self.changed.top_ups.iter().filter_map(top_up).collect(),
             followed: self.changed.followed.iter().filter_map(followed).collect(),
+            meters: self.changed.meters.iter().filter_map(meter).collect(),
             caps: self
                 .changed
                 .caps
@@ -286,6 +309,7 @@ impl Desk {
         self.commitments.clear();
         self.holders.clear();
         self.followed.clear();
+        self.meters.clear();
         self.records
             .retain(|_, record| sole_writer && record.state == State::Held);
     }

@@ -9,6 +9,7 @@ mod context;
 mod dump;
 mod follows;
 mod inspect;
+mod meters;
 mod open;
 mod read;
 mod retain;
@@ -31,12 +32,12 @@ use super::queue::Queue;
 use super::stored::{Readers, Stored};
 use crate::identity::Secret;
 use crate::ledger::{
-    Balance, Cap, Commitment, Entry, Event, Fingerprint, Followed, LedgerError, Record, ReplicaId,
-    RequestId, TopUp,
+    Balance, Cap, Commitment, Entry, Event, Fingerprint, Followed, LedgerError, Meter, Record,
+    ReplicaId, RequestId, Spending, TopUp,
 };
 use crate::planet::Kind;
 use crate::policy::Account;
-use crate::units::UtcTime;
+use crate::units::{Amount, UtcTime};
 
 /// The books in a PostgreSQL database.
 pub type Postgres = Stored<PgReaders>;
@@ -78,6 +79,14 @@ impl Readers for PgReaders {
 
     async fn next_due(&self) -> Result<Option<UtcTime>, LedgerError> {
         within(follows::next_due(&self.0)).await
+    }
+
+    async fn meters(&self) -> Result<Vec<Meter>, LedgerError> {
+        within(meters::all(&self.0)).await
+    }
+
+    async fn spending(&self, of: &Spending) -> Result<Amount, LedgerError> {
+        within(meters::spending(&self.0, of)).await
     }
 
     async fn top_ups(&self) -> Result<Vec<TopUp>, LedgerError> {

@@ -23,7 +23,7 @@ const LOCKS: i32 = 0x5147_7264;
 
 /// The tables of the first version, by which a schema is known to be ours.
 const FIRST_TABLES: [&str; 4] = ["account", "reservation", "entry", "journal"];
-pub(super) const TABLES: [&str; 10] = [
+pub(super) const TABLES: [&str; 11] = [
     "account",
     "reservation",
     "entry",
@@ -34,6 +34,7 @@ pub(super) const TABLES: [&str; 10] = [
     "event",
     "commitment",
     "followed",
+    "meter",
 ];
 const MIGRATIONS_TABLE: &str = "_sqlx_migrations";
 

@@ -9,7 +9,7 @@ use tracing::{debug, info};
 
 use super::address::Address;
 use super::session::{self, within};
-use super::{context, follows, read, write};
+use super::{context, follows, meters, read, write};
 use crate::ledger::{AccountKey, Epoch, LedgerError, ReplicaId, RequestId};
 use crate::policy::Account;
 use crate::store::desk::Changes;
@@ -155,6 +155,7 @@ impl PgTables {
             held: left.held,
             commitments,
             followed,
+            meters: meters::lock_wanted(connection, wanted).await?,
             context: Some(context),
             ..Loaded::new(found, rows)
         })

@@ -3,7 +3,8 @@
 
 use sqlx::PgConnection;
 
-use super::follows;
+use super::{follows, meters};
+
 use crate::ledger::{Cap, Commitment, Epoch, Event, LOST_LEASE, TopUp};
 use crate::store::commitments::terms_text;
 use crate::store::desk::{ChangedRecord, Changes, NewEntry};
@@ -41,6 +42,9 @@ pub(super) async fn write(
     }
     if !changes.followed.is_empty() {
         follows::put(connection, &changes.followed).await?;
+    }
+    if !changes.meters.is_empty() {
+        meters::put(connection, &changes.meters).await?;
     }
     if let Some((replica, caps)) = changes.caps {
         put_caps(connection, &replica.to_string(), caps).await?;

@@ -7,7 +7,7 @@ use tracing::debug;
 use super::read::bytes;
 use crate::ledger::{Cap, Commitment, Epoch, Event, Followed, LedgerError, TopUp};
 use crate::store::commitments::terms_text;
-use crate::store::desk::{ChangedRecord, Changes, NewEntry};
+use crate::store::desk::{ChangedMeter, ChangedRecord, Changes, NewEntry};
 use crate::store::rows::{amounts_text, claims_text, draws_text, leases_text, state_columns};
 use crate::store::tables::{Life, Row};
 use crate::units::{Amount, UtcTime};
@@ -47,6 +47,7 @@ async fn put_all(
         lives,
         top_ups,
         followed,
+        meters,
         caps,
         entries,
         events,
@@ -68,6 +69,7 @@ async fn put_all(
         bind_followed(to, one);
     })
     .await?;
+    put(connection, &METER, meters, bind_meter).await?;
     put(connection, &EVENT, events, bind_event).await?;
     if let Some((replica, caps)) = caps {
         let replica = replica.to_string();
@@ -136,6 +138,15 @@ const FOLLOWED: Put = Put {
            over_at) ",
     tail: " ON CONFLICT (reservation) DO UPDATE SET tries = excluded.tries,
            next_at = excluded.next_at, state = excluded.state, over_at = excluded.over_at",
+};
+
+const METER: Put = Put {
+    head: "INSERT INTO meter (upstream, product, unit, since, first, last, read_at, moved_at, counted,
+           counted_until, ours, adjusted) ",
+    tail: " ON CONFLICT (upstream, product, unit) DO UPDATE SET since = excluded.since,
+           first = excluded.first, last = excluded.last, read_at = excluded.read_at,
+           moved_at = excluded.moved_at, counted = excluded.counted,
+           counted_until = excluded.counted_until, ours = excluded.ours, adjusted = excluded.adjusted",
 };
 
 const EVENT: Put = Put {
@@ -271,6 +282,22 @@ fn bind_followed(to: &mut Values<'_>, one: &Followed) {
         .push_bind(one.next_at.as_microsecond())
         .push_bind(one.state.clone())
         .push_bind(one.over_at.map(UtcTime::as_microsecond));
+}
+
+fn bind_meter(to: &mut Values<'_>, changed: &ChangedMeter<'_>) {
+    let meter = changed.meter;
+    to.push_bind(meter.upstream.to_string())
+        .push_bind(meter.product.to_string())
+        .push_bind(meter.unit.name())
+        .push_bind(meter.since.as_microsecond())
+        .push_bind(meter.first.micros())
+        .push_bind(meter.last.micros())
+        .push_bind(meter.read_at.as_microsecond())
+        .push_bind(meter.moved_at.as_microsecond())
+        .push_bind(meter.counted.micros())
+        .push_bind(meter.counted_until.as_microsecond())
+        .push_bind(meter.ours.micros())
+        .push_bind(meter.adjusted.micros());
 }
 
 fn bind_event(to: &mut Values<'_>, event: &Event) {

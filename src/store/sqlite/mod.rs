@@ -9,6 +9,7 @@ mod context;
 mod flush;
 mod follows;
 mod inspect;
+mod meters;
 mod open;
 mod read;
 mod retain;
@@ -29,12 +30,12 @@ use super::OpenError;
 use super::queue::Queue;
 use super::stored::{Readers, Stored};
 use crate::ledger::{
-    Balance, Cap, Commitment, Entry, Event, Fingerprint, Followed, LedgerError, Record, ReplicaId,
-    RequestId, TopUp,
+    Balance, Cap, Commitment, Entry, Event, Fingerprint, Followed, LedgerError, Meter, Record,
+    ReplicaId, RequestId, Spending, TopUp,
 };
 use crate::planet::Kind;
 use crate::policy::Account;
-use crate::units::UtcTime;
+use crate::units::{Amount, UtcTime};
 
 /// The books in a SQLite file.
 pub type Sqlite = Stored<SqliteReaders>;
@@ -75,6 +76,14 @@ impl Readers for SqliteReaders {
 
     async fn next_due(&self) -> Result<Option<UtcTime>, LedgerError> {
         follows::next_due(&self.0).await
+    }
+
+    async fn meters(&self) -> Result<Vec<Meter>, LedgerError> {
+        meters::all(&self.0).await
+    }
+
+    async fn spending(&self, of: &Spending) -> Result<Amount, LedgerError> {
+        meters::spending(&self.0, of).await
     }
 
     async fn top_ups(&self) -> Result<Vec<TopUp>, LedgerError> {

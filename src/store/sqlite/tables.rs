@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sqlx::{Connection, SqliteConnection};
 use tracing::error;
 
-use super::{context, flush, follows, read};
+use super::{context, flush, follows, meters, read};
 use crate::ledger::{AccountKey, Epoch, LedgerError, ReplicaId};
 use crate::policy::Account;
 use crate::store::desk::Changes;
@@ -92,6 +92,7 @@ impl Tables for SqliteTables {
                 .await?,
             held,
             followed,
+            meters: meters::wanted(&mut self.connection, wanted).await?,
             context,
             ..Loaded::new(found, rows)
         })
