@@ -33,7 +33,7 @@ fn main() {
         let begun = on_a_core();
         for new in &requests {
             let one = one_by_one.then(Stopwatch::start);
-            assert!(book.admit(new, NOW).is_some(), "the leases have room");
+            assert!(book.admit(new, NOW).is_ok(), "the leases have room");
             assert!(book.close(new.request, &charge, NOW).is_some());
             each.extend(one.map(Stopwatch::elapsed));
             if book.runs_short() {
@@ -63,7 +63,7 @@ fn on_a_core() -> Duration {
 /// Asks until the leases pay.
 fn warm_up(book: &mut LeaseBook, requests: &[NewReservation], charge: &Outcome) {
     for new in requests {
-        if book.admit(new, NOW).is_some() {
+        if book.admit(new, NOW).is_ok() {
             book.close(new.request, charge, NOW);
         }
     }

@@ -15,12 +15,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use quota_guard::clock::{Stopwatch, SystemClock};
 use quota_guard::identity;
 use quota_guard::simulator::{Options, Simulator};
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 const KEY: &str = "qg_load";
@@ -28,6 +30,13 @@ const BODY: &str = r#"{"input":{"bounds":{"bbox":[14.0,46.0,14.1,46.1]},"data":[
 "dataFilter":{"timeRange":{"from":"2026-06-01T00:00:00Z","to":"2026-06-30T23:59:59Z"}}}]},
 "output":{"width":64,"height":64},
 "evalscript":"//VERSION=3\nfunction setup() { return { input: [\"B02\"], output: { bands: 1 } } }"}"#;
+
+const GUARDED: &str = "/sentinel-hub/api/v1/process";
+/// Seconds in which the leases find their size.
+const WARM_UP: u64 = 4;
+/// Between the client and whoever answers it.
+const CONNECTIONS: u64 = 64;
+const STEP: usize = 64;
 
 type Http = Client<HttpConnector, Full<Bytes>>;
 
@@ -47,33 +56,26 @@ async fn main() {
     std::fs::write(&path, policy(&upstream, folder.path())).expect("a file");
     let (mut guard, data, admin) = start(&path);
     let http: Http = Client::builder(TokioExecutor::new()).build_http();
-    let direct = arrivals(
-        &http,
-        &format!("{upstream}/api/v1/process"),
-        per_second,
-        seconds,
-    )
-    .await;
-    let through = arrivals(
-        &http,
-        &format!("{data}/sentinel-hub/api/v1/process"),
-        per_second,
-        seconds,
-    )
-    .await;
+    let upstream = simulator.address().to_string();
+    let guarded = data.trim_start_matches("http://");
+    let direct = arrivals(&upstream, "/api/v1/process", per_second, seconds).await;
+    arrivals(guarded, GUARDED, per_second, WARM_UP).await;
+    let before = own_time(&http, &admin).await;
+    let through = arrivals(guarded, GUARDED, per_second, seconds).await;
+    assert_eq!(direct.len(), through.len(), "every request was answered");
     println!("{per_second} requests/s for {seconds} s, three budgets, from leases in SQLite");
     let shown = |times: &[Duration], share: usize| times[(times.len() - 1) * share / 100];
     for share in [50, 99] {
         let (without, with) = (shown(&direct, share), shown(&through, share));
         println!("p{share}: without the guard {without:?}, with it {with:?}");
     }
+    let own_time = own_time(&http, &admin).await;
+    let since = own_time.iter().zip(&before);
+    let since: Vec<_> = since.map(|(now, then)| (&now.0, now.1 - then.1)).collect();
+    let whole = since.last().map_or(1.0, |(_, count)| *count);
     println!("the guard's own time, from its histogram:");
-    let metrics = get(&http, &format!("{admin}/metrics")).await;
-    for line in metrics
-        .lines()
-        .filter(|line| line.starts_with("quota_guard_overhead_seconds"))
-    {
-        println!("  {line}");
+    for (bound, count) in &since {
+        println!("  {:8.4} % within {bound} s", 100.0 * count / whole);
     }
     guard.kill().expect("it can be ended");
     guard.wait().expect("it ends");
@@ -104,9 +106,8 @@ async fn unknown_after_a_kill(http: &Http, policy: &Path) {
     let (settled, unknown) = ("settled", "unknown");
     let before = budget(http, &admin, unknown).await;
     let first = budget(http, &admin, settled).await;
-    let url = format!("{data}/sentinel-hub/api/v1/process");
-    let (client, asked) = (http.clone(), url.clone());
-    let load = tokio::spawn(async move { steadily(&client, &asked, RATE).await });
+    let guarded = data.trim_start_matches("http://").to_owned();
+    let load = tokio::spawn(async move { arrivals(&guarded, GUARDED, RATE.into(), 60).await });
     tokio::time::sleep(Duration::from_secs(8)).await;
     let spent = budget(http, &admin, settled).await - first;
     let whole = Stopwatch::start();
@@ -126,20 +127,15 @@ async fn unknown_after_a_kill(http: &Http, policy: &Path) {
     guard.wait().expect("it ends");
 }
 
-/// Requests at this rate, whatever becomes of them.
-async fn steadily(http: &Http, url: &str, per_second: u32) {
-    let mut tick = tokio::time::interval(Duration::from_secs(1) / per_second);
-    let mut calls = JoinSet::new();
-    loop {
-        tick.tick().await;
-        while calls.try_join_next().is_some() {}
-        let request = http.request(process(url));
-        calls.spawn(async move {
-            if let Ok(answer) = request.await {
-                _ = answer.into_body().collect().await;
-            }
-        });
-    }
+/// The buckets of the guard's histogram: how many requests took it no longer than that.
+async fn own_time(http: &Http, admin: &str) -> Vec<(String, f64)> {
+    let metrics = get(http, &format!("{admin}/metrics")).await;
+    let bucket = |line: &str| {
+        let bucket = line.strip_prefix("quota_guard_overhead_seconds_bucket{le=\"")?;
+        let (bound, count) = bucket.split_once("\"} ")?;
+        Some((bound.to_owned(), count.parse().expect("a number")))
+    };
+    metrics.lines().filter_map(bucket).collect()
 }
 
 async fn budget(http: &Http, admin: &str, part: &str) -> f64 {
@@ -150,32 +146,62 @@ async fn budget(http: &Http, admin: &str, part: &str) -> f64 {
     value.map_or(0.0, |value| value.parse().expect("a number"))
 }
 
-fn process(url: &str) -> Request<Full<Bytes>> {
-    Request::post(url)
+/// A picture that costs the pretended Planet little to make: it shares the machine.
+fn process(address: &str, path: &str) -> Request<Full<Bytes>> {
+    Request::post(path)
+        .header("host", address)
         .header("authorization", format!("Bearer {KEY}"))
         .header("content-type", "application/json")
+        .header("accept", "image/jpeg")
         .body(Full::from(BODY))
         .expect("a request")
 }
 
-/// Open arrivals at a constant rate; how long each took, sorted.
-async fn arrivals(http: &Http, url: &str, per_second: u64, seconds: u64) -> Vec<Duration> {
-    let mut tick = tokio::time::interval(Duration::from_micros(1_000_000 / per_second.max(1)));
-    let mut calls = JoinSet::new();
-    for _ in 0..per_second * seconds {
-        tick.tick().await;
-        let (http, url) = (http.clone(), url.to_owned());
-        calls.spawn(async move {
-            let start = Stopwatch::start();
-            let answer = http.request(process(&url)).await.expect("an answer");
-            assert!(answer.status().is_success(), "{}", answer.status());
-            answer.into_body().collect().await.expect("a body");
-            start.elapsed()
+/// Arrivals at a constant rate, spread over connections that are kept; how long after its time each was
+/// answered, sorted. A connection that breaks sends no more.
+async fn arrivals(address: &str, path: &str, per_second: u64, seconds: u64) -> Vec<Duration> {
+    let whole = Stopwatch::start();
+    let mut connections = JoinSet::new();
+    for first in 0..CONNECTIONS {
+        let (address, path) = (address.to_owned(), path.to_owned());
+        connections.spawn(async move {
+            let mut connection = connect(&address).await;
+            let mut times = Vec::new();
+            for number in (first..per_second * seconds).step_by(STEP) {
+                let due = Duration::from_micros(number * 1_000_000 / per_second);
+                tokio::time::sleep(due.saturating_sub(whole.elapsed())).await;
+                if answered(&mut connection, process(&address, &path))
+                    .await
+                    .is_none()
+                {
+                    break;
+                }
+                times.push(whole.elapsed().saturating_sub(due));
+            }
+            times
         });
     }
-    let mut times = calls.join_all().await;
+    let mut times: Vec<_> = connections.join_all().await.into_iter().flatten().collect();
     times.sort_unstable();
     times
+}
+
+async fn answered(
+    connection: &mut SendRequest<Full<Bytes>>,
+    request: Request<Full<Bytes>>,
+) -> Option<()> {
+    connection.ready().await.ok()?;
+    let answer = connection.send_request(request).await.ok()?;
+    assert!(answer.status().is_success(), "{}", answer.status());
+    answer.into_body().collect().await.ok().map(drop)
+}
+
+async fn connect(address: &str) -> SendRequest<Full<Bytes>> {
+    let stream = TcpStream::connect(address).await.expect("it listens");
+    stream.set_nodelay(true).expect("a socket");
+    let (sender, connection) = handshake(TokioIo::new(stream)).await.expect("HTTP/1.1");
+    tokio::spawn(connection);
+    sender
 }
 
 async fn get(http: &Http, url: &str) -> String {

@@ -23,6 +23,9 @@
 //! | [`boot`] | concrete parts wired together | the only file that knows every type |
 //! | [`cli`] | the commands | |
 //!
+//! What goes on spending when it has been answered (a subscription) is a commitment: `ledger` keeps it beside the
+//! balances, `guard::commitments` asks each window that begins for its share.
+//!
 //! A few things stand otherwise than the plan had them, because that is simpler. A batch of steps locks its rows,
 //! is decided in memory on the `desk` that both databases share, and written at once: no SQL decides. What a
 //! guard leases of an account, and what a window draws of top-ups, stands in the account's own row, so that a

@@ -94,6 +94,7 @@ pub struct Metrics {
     questions: IntCounterVec,
     question: HistogramVec,
     holds_open: Gauge,
+    differing_limits: Gauge,
     safety_margin: GaugeVec,
     capture_ratio: GaugeVec,
     cache: CacheMetrics,
@@ -168,6 +169,7 @@ impl Metrics {
                 UPSTREAM_BUCKETS,
             )?,
             holds_open: m.gauge("holds_open", "Requests that wait for approval.")?,
+            differing_limits: m.gauge("differing_limits", "Limits that guards set differently.")?,
             safety_margin: m.gauges(
                 "safety_margin",
                 "What PU predictions are multiplied by, where that is learned.",
@@ -308,6 +310,12 @@ impl Metrics {
         self.safety_margin
             .with_label_values(&[api.name(), team])
             .set(float(margin.into()));
+    }
+
+    /// An alert should tell of any: of each such limit the lower one holds until the policies agree.
+    pub fn set_differing_limits(&self, budgets: usize) {
+        let budgets = u32::try_from(budgets).unwrap_or(u32::MAX);
+        self.differing_limits.set(budgets.into());
     }
 
     /// `ours` of `theirs`; where nothing was used, nothing escaped.

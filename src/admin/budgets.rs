@@ -28,11 +28,10 @@ impl Admin {
     }
 
     pub(super) async fn books(&self) -> Result<Books, Problem> {
-        let published = self.ledger.published().await?;
         Ok(Books {
             balances: self.ledger.balances().await?,
             top_ups: self.ledger.top_ups().await?,
-            caps: published.into_iter().map(|(_, cap)| cap).collect(),
+            published: self.ledger.published().await?,
         })
     }
 }

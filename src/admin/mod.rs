@@ -27,7 +27,7 @@ use tracing::error;
 use self::problem::Problem;
 use self::routes::{Page, Route};
 use crate::clock::Clock;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, differing};
 use crate::policy::{Budget, Policy};
 use crate::telemetry::{BudgetReading, Metrics};
 use crate::upstream::{Body, full};
@@ -121,6 +121,8 @@ impl Admin {
         let Ok(books) = self.books().await else {
             return unreadable("the books cannot be read");
         };
+        self.metrics
+            .set_differing_limits(differing(&books.published).len());
         let standings = standing::standings(&self.policy, books, self.clock.now());
         let readings: Vec<BudgetReading> = standings.iter().map(BudgetReading::from).collect();
         match self.metrics.render(&readings) {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::ledger::{AccountKey, Balance, Cap, TopUp, left};
+use crate::ledger::{AccountKey, Balance, Cap, ReplicaId, TopUp, left};
 use crate::policy::{Account, Budget, Dimension, Policy};
 use crate::telemetry::BudgetReading;
 use crate::units::{Amount, Percent, Span, Unit, UtcTime};
@@ -22,7 +22,7 @@ pub(super) struct Books {
     pub(super) balances: Vec<Balance>,
     pub(super) top_ups: Vec<TopUp>,
     /// The limits that guards on the same books have published: of two, the lower one holds.
-    pub(super) caps: Vec<Cap>,
+    pub(super) published: Vec<(ReplicaId, Cap)>,
 }
 
 /// A budget, or one partition of it, as it stands.
@@ -65,7 +65,7 @@ pub(super) fn standings(policy: &Policy, books: Books, now: UtcTime) -> Vec<Stan
     let Books {
         balances,
         top_ups,
-        caps,
+        published,
     } = books;
     let mut rows: BTreeMap<AccountKey, Balance> = balances
         .into_iter()
@@ -92,7 +92,7 @@ pub(super) fn standings(policy: &Policy, books: Books, now: UtcTime) -> Vec<Stan
                 && account.unit == budget.unit()
                 && account.window.start == window.start
         });
-        let limit = lowest(budget, &caps);
+        let limit = lowest(budget, &published);
         standings.extend(current.map(|balance| {
             let own = top_ups
                 .iter()
@@ -123,9 +123,10 @@ fn known_partitions(budget: &Budget, policy: &Policy) -> Vec<Arc<str>> {
     }
 }
 
-fn lowest(budget: &Budget, caps: &[Cap]) -> Option<Amount> {
+fn lowest(budget: &Budget, published: &[(ReplicaId, Cap)]) -> Option<Amount> {
     let same = |cap: &&Cap| cap.budget == *budget.name() && cap.unit == budget.unit();
-    let published = caps.iter().filter(same).filter_map(|cap| cap.limit);
+    let caps = published.iter().map(|(_, cap)| cap).filter(same);
+    let published = caps.filter_map(|cap| cap.limit);
     published.chain(budget.limit()).min()
 }
 
@@ -325,7 +326,7 @@ mod tests {
         let books = Books {
             balances: vec![balance],
             top_ups,
-            caps: Vec::new(),
+            published: Vec::new(),
         };
         let mut all = standings(&policy(), books, at(now));
         assert_eq!(all.len(), 3, "{all:?}");
@@ -341,6 +342,7 @@ mod tests {
             expires_at: None,
             reason: "harvest".into(),
             by: "ops".into(),
+            key: None,
         };
         TopUp {
             drawn,
@@ -446,13 +448,15 @@ mod tests {
 
     #[test]
     fn the_lowest_limit_that_a_guard_has_published_is_the_one_that_holds() {
+        let replica = |number| ReplicaId::from_uuid(uuid::Uuid::from_u128(number));
         let cap = |limit: Option<&str>| Cap {
             budget: "org".into(),
             unit: Unit::Pu,
             limit: limit.map(amount),
         };
+        let limits = [Some("12"), Some("4"), None];
         let books = Books {
-            caps: vec![cap(Some("12")), cap(Some("4")), cap(None)],
+            published: (1..).map(replica).zip(limits.map(cap)).collect(),
             ..Books::default()
         };
         let all = standings(&policy(), books, at("2026-11-22T12:00:00Z"));

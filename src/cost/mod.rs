@@ -19,6 +19,7 @@ pub mod orders;
 mod plan;
 mod prices;
 pub mod query;
+mod rate;
 mod ratios;
 pub mod revisions;
 mod scenes;
@@ -31,26 +32,27 @@ pub use estimate::{Estimate, Line};
 pub use margin::{Factor, Margin};
 pub use plan::{AumRule, BillableAssets, Charged, Plan, QuotaStyle};
 pub use prices::Prices;
+pub use rate::{Pace, Rate, Term};
 pub use ratios::Ratios;
 pub use scenes::{SceneFigures, SceneTable};
 pub use surcharges::NotYetApplied;
 
 use std::fmt;
 
-use jiff::ToSpan;
-use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use crate::planet::subscriptions::SubscriptionAsk;
 use crate::planet::{Ask, Unbounded};
 use crate::units::{Amounts, UtcTime};
 
-/// What `ask` will cost at most, or why that cannot be said.
+/// What `ask` will cost at most, or why that cannot be said. Of what goes on spending, it is what is spent
+/// up to `until`; without that all of it, or a year where it has no end.
 pub fn estimate(
     ask: &Ask,
     prices: &Prices,
     plan: &Plan,
     now: UtcTime,
+    until: Option<UtcTime>,
 ) -> Result<Estimate, Unbounded> {
     match ask {
         Ask::Nothing => Ok(Estimate::default()),
@@ -71,15 +73,14 @@ pub fn estimate(
         Ask::CollectionWrite => one(Some(jobs::collection_write(prices))),
         Ask::Order(order) => orders::estimate(order, prices, plan),
         Ask::Subscriptions(all) => each(all, |one| {
-            subscriptions::estimate(one, prices, plan, now, horizon(now))
+            let end = subscriptions::end(one, now, until);
+            subscriptions::estimate(one, prices, plan, now, end)
         }),
         Ask::Revision(change) => {
-            let horizon = horizon(now).unwrap_or(now);
-            revisions::revision(change, prices, plan, now, horizon, BillableAssets::All)
+            revisions::revision(change, prices, plan, now, until, BillableAssets::All)
         }
         Ask::Reactivation(all) => {
-            let horizon = horizon(now).unwrap_or(now);
-            revisions::reactivation(all, prices, plan, now, horizon, BillableAssets::All)
+            revisions::reactivation(all, prices, plan, now, until, BillableAssets::All)
         }
         Ask::Activation(asset) => data::activation(asset, prices, plan),
         Ask::ActivatedBefore(asset) => data::activated_before(asset, plan),
@@ -98,29 +99,22 @@ pub fn settled(
     prices: &Prices,
     plan: &Plan,
     now: UtcTime,
+    until: Option<UtcTime>,
 ) -> Result<Estimate, Unbounded> {
     match ask {
         Ask::Order(order) => orders::settled(order, prices, plan),
         Ask::Subscriptions(all) => each(all, |one| {
-            let end = one.end.or(horizon(now)).unwrap_or(now);
+            let end = subscriptions::end(one, now, until);
             subscriptions::settled(one, prices, plan, one.start, end)
         }),
         Ask::Revision(change) => {
-            let horizon = horizon(now).unwrap_or(now);
-            revisions::revision(change, prices, plan, now, horizon, plan.billable_assets)
+            revisions::revision(change, prices, plan, now, until, plan.billable_assets)
         }
         Ask::Reactivation(all) => {
-            let horizon = horizon(now).unwrap_or(now);
-            revisions::reactivation(all, prices, plan, now, horizon, plan.billable_assets)
+            revisions::reactivation(all, prices, plan, now, until, plan.billable_assets)
         }
-        _ => estimate(ask, prices, plan, now),
+        _ => estimate(ask, prices, plan, now, until),
     }
-}
-
-/// How far a subscription without an end is looked at: a plan's term, from today.
-fn horizon(now: UtcTime) -> Option<UtcTime> {
-    let in_a_year = now.to_zoned(TimeZone::UTC).checked_add(1.year()).ok()?;
-    Some(in_a_year.timestamp())
 }
 
 fn one(line: Option<Line>) -> Result<Estimate, Unbounded> {
@@ -193,19 +187,20 @@ impl fmt::Display for Suggestion {
     }
 }
 
-/// The nearest request that fits into what is `left`, where one can be computed.
+/// The nearest request that fits into what is `left` up to `until`, where one can be computed.
 pub fn suggest(
     ask: &Ask,
     prices: &Prices,
     plan: &Plan,
     now: UtcTime,
+    until: Option<UtcTime>,
     left: &Amounts,
 ) -> Option<Suggestion> {
     match ask {
         Ask::Subscriptions(all) => {
             let [one] = all.as_slice() else { return None };
-            suggestion::later_start(one, prices, plan, one.end.or(horizon(now))?, left)
-                .map(Suggestion::StartTime)
+            let end = subscriptions::end(one, now, until);
+            suggestion::later_start(one, prices, plan, end, left).map(Suggestion::StartTime)
         }
         Ask::Order(order) => {
             suggestion::fewer_items(order, prices, plan, left).map(Suggestion::Items)

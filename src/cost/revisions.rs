@@ -24,14 +24,14 @@ pub fn revision(
     prices: &Prices,
     plan: &Plan,
     now: UtcTime,
-    horizon: UtcTime,
+    until: Option<UtcTime>,
     billable: BillableAssets,
 ) -> Result<Estimate, Unbounded> {
     let Revision { before, after } = change;
     let cost = |ask: &SubscriptionAsk, start| {
         let span = Span {
             start,
-            end: end(ask, now, horizon),
+            end: subscriptions::end(ask, now, until),
         };
         subscriptions::counting(ask, prices, plan, span, billable)
     };
@@ -65,7 +65,7 @@ pub fn reactivation(
     prices: &Prices,
     plan: &Plan,
     now: UtcTime,
-    horizon: UtcTime,
+    until: Option<UtcTime>,
     billable: BillableAssets,
 ) -> Result<Estimate, Unbounded> {
     let mut sum = Estimate::default();
@@ -78,7 +78,7 @@ pub fn reactivation(
         };
         let span = Span {
             start: since.min(now),
-            end: end(ask, now, horizon),
+            end: subscriptions::end(ask, now, until),
         };
         let mut one = subscriptions::counting(ask, prices, plan, span, billable)?;
         for line in &mut one.lines {
@@ -87,11 +87,6 @@ pub fn reactivation(
         sum.lines.extend(one.lines);
     }
     Ok(sum)
-}
-
-/// Where its time ends, as far as it is looked at.
-fn end(ask: &SubscriptionAsk, now: UtcTime, horizon: UtcTime) -> UtcTime {
-    ask.end.map_or(horizon, |end| end.min(horizon.max(now)))
 }
 
 /// The next midnight in UTC: whatever today still brings may be charged both as it was and as it will be.

@@ -4,9 +4,11 @@
 //! figures. The policy's `[prices.scenes.ITEM_TYPE]` overrides them, and adds what is missing here.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU128;
 
 use serde::Deserialize;
 
+use super::Pace;
 use crate::planet::geometry::{Extent, Shape};
 use crate::units::SquareKm;
 
@@ -136,11 +138,11 @@ impl SceneTable {
 }
 
 impl SceneFigures {
-    /// The most scenes that touch `shape` in `days` days, each delivered `times` times.
+    /// The most scenes that touch `shape`, each delivered `times` times.
     ///
     /// Of scenes that lie `d` deep over every point, `d × (1 + width / side) × (1 + height / side)` touch
     /// a box of that width and height. Far-flung parts are counted one by one, near ones together.
-    pub fn most_touching(&self, shape: &Shape, days: u64, times: u64) -> Option<u64> {
+    pub fn pace(&self, shape: &Shape, times: u64) -> Option<Pace> {
         let together = self.touching(shape.extent())?;
         let apart = shape.parts().iter().try_fold(0u128, |sum, part| {
             sum.checked_add(self.touching(part.extent())?)
@@ -149,10 +151,11 @@ impl SceneFigures {
         let scenes = apart
             .map_or(together, |apart| apart.min(together))
             .checked_mul(self.per_day.into())?
-            .checked_mul(days.into())?
-            .checked_mul(times.into())?
-            .div_ceil(square);
-        u64::try_from(scenes).ok()
+            .checked_mul(times.into())?;
+        Some(Pace {
+            times: scenes,
+            days: NonZeroU128::new(square)?,
+        })
     }
 
     /// `(side + width) × (side + height)`.
@@ -195,11 +198,20 @@ mod tests {
     fn a_field_meets_two_scenes_a_day_and_a_region_meets_more() {
         let table = SceneTable::default();
         let scenes = table.of("PSScene").unwrap();
-        let field = scenes.most_touching(&square(100), 365, 1).unwrap();
+        let field = scenes.pace(&square(100), 1).unwrap().within(365).unwrap();
         assert!((730..735).contains(&field), "{field}");
-        let region = scenes.most_touching(&square(1_000_000), 365, 1).unwrap();
+        let region = scenes
+            .pace(&square(1_000_000), 1)
+            .unwrap()
+            .within(365)
+            .unwrap();
         assert!(region > 20 * field, "{region}");
-        assert_eq!(scenes.most_touching(&square(100), u64::MAX, u64::MAX), None);
+        assert_eq!(
+            scenes
+                .pace(&square(100), u64::MAX)
+                .and_then(|pace| pace.within(u64::MAX)),
+            None
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, ToSpan};
 
 use super::batch::{PRICE_LIST, QUOTA_STYLES};
-use super::{Line, SceneFigures};
+use super::{Line, Pace, SceneFigures};
 use crate::planet::Unbounded;
 use crate::planet::counts::{Count, Counted};
 use crate::planet::geometry::Shape;
@@ -128,6 +128,11 @@ impl Sightings<'_> {
     }
 
     fn at_most(&self, days: u64) -> Result<u64, Unbounded> {
+        self.pace()?.within(days).ok_or_else(|| self.too_many())
+    }
+
+    /// How many a day brings, on days that Planet cannot have counted yet.
+    pub(super) fn pace(&self) -> Result<Pace, Unbounded> {
         if self.by_publication {
             return Err(Unbounded {
                 why: "time_range_type 'published' counts images by when they were published, and years \
@@ -136,7 +141,7 @@ impl Sightings<'_> {
             });
         }
         self.figures
-            .and_then(|figures| figures.most_touching(self.shape, days, self.times))
+            .and_then(|figures| figures.pace(self.shape, self.times))
             .ok_or_else(|| Unbounded {
                 why: format!(
                     "how many scenes of {} a day brings is not known; set [prices.scenes.{}] in the policy",

@@ -2,17 +2,20 @@
 //!
 //! A start in the past is backfill, which is charged at once; the rest is forward fill, a commitment
 //! that is charged as images come in. [`during`] prices any stretch, so that each window of a budget
-//! can be asked for its share.
+//! can be asked for its share, and [`rate`] is what is kept to price those that are yet to begin.
+
+use jiff::ToSpan;
+use jiff::tz::TimeZone;
 
 use super::aum::{self, Watched};
 use super::batch::{self, Batch};
 use super::sightings::{Sightings, Stretch};
-use super::{BillableAssets, Charged, Estimate, Plan, Prices};
+use super::{BillableAssets, Charged, Estimate, Line, Plan, Prices, Rate, Term};
 use crate::planet::geometry::{Geometry, Shape};
 use crate::planet::subscriptions::{Catalog, Product, Source, SubscriptionAsk};
 use crate::planet::tools::{Clip, Delivery};
 use crate::planet::{Unbounded, bundles};
-use crate::units::{SquareKm, Unit, UtcTime};
+use crate::units::{Amounts, SquareKm, Unit, UtcTime};
 
 const RESERVATIONS: &str = "docs.planet.com/platform/get-started/access-data/reserve-quota";
 
@@ -42,25 +45,29 @@ pub fn fill(ask: &SubscriptionAsk, now: UtcTime) -> Fill {
     }
 }
 
-/// The most that the subscription can cost from its start up to `horizon` or its end, whichever comes
-/// first. What was asked to run without end is bounded by the horizon alone.
+/// Where a subscription is looked at no further: its end, or `until` where that comes first. One without
+/// either is looked at for a plan's term, a year.
+pub fn end(ask: &SubscriptionAsk, now: UtcTime, until: Option<UtcTime>) -> UtcTime {
+    match (ask.end, until) {
+        (Some(end), Some(until)) => end.min(until.max(now)),
+        (Some(end), None) => end,
+        (None, Some(until)) => until.max(now),
+        (None, None) => {
+            let first = ask.start.max(now).to_zoned(TimeZone::UTC);
+            let year = first.checked_add(1.year());
+            year.map_or(UtcTime::MAX, |then| then.timestamp())
+        }
+    }
+}
+
+/// The most that the subscription can cost from its start up to `end`.
 pub fn estimate(
     ask: &SubscriptionAsk,
     prices: &Prices,
     plan: &Plan,
     now: UtcTime,
-    horizon: Option<UtcTime>,
+    end: UtcTime,
 ) -> Result<Estimate, Unbounded> {
-    let end = match (ask.end, horizon) {
-        (Some(end), Some(horizon)) => end.min(horizon.max(now)),
-        (Some(end), None) => end,
-        (None, Some(horizon)) => horizon.max(now),
-        (None, None) => {
-            return Err(Unbounded {
-                why: "the subscription has no end_time, so it never stops spending".into(),
-            });
-        }
-    };
     let mut estimate = during(ask, prices, plan, ask.start, end)?;
     let kind = match fill(ask, now) {
         Fill::Backfill => "backfill",
@@ -99,6 +106,61 @@ pub fn settled(
     end: UtcTime,
 ) -> Result<Estimate, Unbounded> {
     counting(ask, prices, plan, Span { start, end }, plan.billable_assets)
+}
+
+/// What it goes on to cost, with the assets that this plan is charged for. Of an area that is reserved for
+/// good nothing comes again.
+pub fn rate(ask: &SubscriptionAsk, prices: &Prices, plan: &Plan) -> Result<Rate, Unbounded> {
+    batch::known(&ask.tools, ask.unread.as_deref())?;
+    let shape = known_shape(&ask.geometry)?;
+    let Source::Catalog(catalog) = &ask.source else {
+        let mut rate = Rate::default();
+        aum::paced(shape, true, &[], plan.aum, prices, &mut rate)?;
+        return Ok(rate);
+    };
+    let clip = clipped_to(ask, shape)?;
+    let mut rate = Rate::default();
+    let mut all_figures = Vec::new();
+    for name in &catalog.item_types {
+        let item_type = bundles::item_type(name).unwrap_or(name);
+        let figures = prices.scenes.of(item_type);
+        let seen = Sightings {
+            item_type,
+            figures,
+            shape,
+            times: catalog.times(),
+            by_publication: catalog.by_publication,
+            count: None,
+        };
+        let one_scene = Batch {
+            item_type,
+            figures,
+            scenes: 1,
+            assets: catalog.assets,
+            tools: &ask.tools,
+            clip,
+            delivery: ask.delivery,
+            quantity: "1 scene".into(),
+        };
+        let lines = one_scene.lines(prices, plan, plan.billable_assets)?;
+        rate.terms.push(Term {
+            pace: seen.pace()?,
+            each: summed(lines)?,
+        });
+        all_figures.push(figures);
+    }
+    if plan.charges.contains(&Charged::Pu) {
+        rate.each_time = summed(batch::per_request(&ask.tools, prices)?)?;
+    }
+    aum::paced(
+        shape,
+        clip.is_some(),
+        &all_figures,
+        plan.aum,
+        prices,
+        &mut rate,
+    )?;
+    Ok(rate)
 }
 
 /// What would make the subscriptions cheaper, for a sender who may not know.
@@ -143,11 +205,7 @@ fn catalog_lines(
     plan: &Plan,
     billable: BillableAssets,
 ) -> Result<Estimate, Unbounded> {
-    let clip = match &ask.tools.clip {
-        None => None,
-        Some(Clip::Source) => Some(shape),
-        Some(Clip::To(aoi)) => Some(known_shape(aoi)?),
-    };
+    let clip = clipped_to(ask, shape)?;
     let mut lines = Vec::new();
     let mut all_figures = Vec::new();
     for (place, name) in catalog.item_types.iter().enumerate() {
@@ -181,6 +239,7 @@ fn catalog_lines(
     }
     let watched = Watched {
         shape,
+        covered: &ask.covered,
         days: stretch.days(),
         clipped: clip.is_some(),
         figures: &all_figures,
@@ -220,6 +279,7 @@ fn product_lines(
     let amount = Some(drawn.amount().minus(reserved.amount()));
     let watched = Watched {
         shape,
+        covered: &ask.covered,
         days,
         clipped: true,
         figures: &[],
@@ -229,6 +289,24 @@ fn product_lines(
         aum::managed(&watched, plan.aum, prices)?,
     ];
     Ok(Estimate { lines })
+}
+
+fn clipped_to<'a>(
+    ask: &'a SubscriptionAsk,
+    shape: &'a Shape,
+) -> Result<Option<&'a Shape>, Unbounded> {
+    match &ask.tools.clip {
+        None => Ok(None),
+        Some(Clip::Source) => Ok(Some(shape)),
+        Some(Clip::To(aoi)) => known_shape(aoi).map(Some),
+    }
+}
+
+fn summed(lines: Vec<Line>) -> Result<Amounts, Unbounded> {
+    let too_much = || Unbounded {
+        why: "one scene costs more than can be counted".into(),
+    };
+    Estimate { lines }.totals().ok_or_else(too_much)
 }
 
 fn known_shape(geometry: &Geometry) -> Result<&Shape, Unbounded> {

@@ -28,6 +28,8 @@ impl Guard {
         wishes: &Wishes,
         now: UtcTime,
     ) -> Result<Report, Refusal> {
+        let booked = self.book_what_is_due().await;
+        booked.map_err(|cause| super::pipeline::books_away(&cause))?;
         let mut remaining = Vec::with_capacity(weighed.claims.len());
         for claim in &weighed.claims {
             let balance = self.ledger.balance(&claim.account).await;

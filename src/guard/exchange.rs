@@ -11,6 +11,7 @@ use tracing::{error, info, warn};
 
 use super::activated::proves_a_charge;
 use super::answer::{Answer, Notes, Provenance, Reply};
+use super::commitments::Promise;
 use super::deliver::Download;
 use super::haste::restate_wait;
 use super::margins::PastCharge;
@@ -44,6 +45,10 @@ pub(super) struct Exchange {
     pub(super) holding: Option<NewReservation>,
     pub(super) predicted: Predicted,
     pub(super) turn: Option<Turn>,
+    /// What goes on spending when it has been answered.
+    pub(super) promise: Option<Box<Promise>>,
+    /// What Planet calls the one thing that it made.
+    pub(super) made: Option<Arc<str>>,
     /// Of a create whose answer names what it made.
     pub(super) trail: Option<Trail>,
     /// Whether the books are to find it as the activation of its asset.
@@ -67,6 +72,10 @@ impl Exchange {
         let _until_answered = self.alone.take();
         self.look_ahead().await?;
         self.hold().await?;
+        if let Err(refusal) = Box::pin(self.give_word()).await {
+            self.book(Outcome::Voided).await;
+            return Err(refusal);
+        }
         Ok(self.send().await)
     }
 
@@ -105,7 +114,19 @@ impl Exchange {
             guard.forget_activation(self.case.request).await;
         }
         let sent = self.trace(sent).await;
+        let promise = self.promise.take();
+        let promise = promise.map(|promise| (promise, outcome.clone()));
+        let took_effect = ending == Ending::TookEffect;
         self.book(outcome).await;
+        if let Some((promise, outcome)) = promise {
+            let succeeded = sent.as_ref().is_ok_and(|it| it.status().is_success());
+            Box::pin(self.keep_word(promise, &outcome, succeeded)).await;
+        }
+        if took_effect {
+            let (request, ask) = (self.case.request, &self.predicted.reading.ask);
+            let locking = guard.lock_land(request, ask, &self.place, &self.presented);
+            locking.await;
+        }
         let gathering = Stopwatch::start();
         let sent = self.share(sent).await;
         self.waited += gathering.elapsed();

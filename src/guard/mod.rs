@@ -5,16 +5,19 @@
 mod activated;
 mod advise;
 mod answer;
+mod commitments;
 mod consult;
 mod deliver;
 mod downloads;
 mod exchange;
 mod haste;
 mod inquiry;
+mod land;
 mod lent;
 mod look_up;
 mod margins;
 mod meter;
+mod outlook;
 mod pace;
 mod pipeline;
 mod places;
@@ -37,6 +40,7 @@ mod weigh;
 mod wishes;
 
 pub use answer::{Answer, Dialect, Notes, Provenance, Reply, RetryUnit};
+pub use commitments::Commitments;
 pub use consult::{Consultant, LiveError, rehearse_live};
 pub use downloads::Downloads;
 pub use inquiry::Unasked;

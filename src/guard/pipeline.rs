@@ -14,6 +14,7 @@ use http_body::Body as _;
 use tracing::{error, info};
 
 use super::answer::{Answer, Dialect, Notes, Reply, RetryUnit};
+use super::commitments::Commitments;
 use super::consult::{Consultant, Rights};
 use super::downloads::{Downloads, Page, Unsealed};
 use super::exchange::Exchange;
@@ -62,6 +63,7 @@ pub struct Guard {
     pub exchanges: Exchanges,
     pub resends: Arc<Resends>,
     pub revising: Revising,
+    pub commitments: Commitments,
     pub lent: Lending,
     pub sightings: Sightings,
     pub sharing: Arc<Sharing>,
@@ -151,8 +153,9 @@ impl Guard {
             Passage::First(turn) => turn,
             Passage::Answered(answer) => return Ok(*answer),
         };
+        let alone = self.revising.alone(place.upstream.name(), &asked)?;
         let (looked_up, weighed) = self
-            .appraise(place, &head, (&presented, &caller), &asked, now)
+            .appraise(place, &head, (&presented, &caller, case), &asked, now)
             .await?;
         if case.wishes.dry_run {
             return self.dry_run(weighed, case, now).await;
@@ -170,7 +173,7 @@ impl Guard {
             trail: Trail::of(place, &route, (&head.method, path), (&head.headers, query)),
             part,
             remembered: found_by.is_some(),
-            alone: looked_up.alone,
+            alone,
             download: self.downloads.download(&route, &head, &case.wishes),
             request: place.address(head, path, query, route.operation, body)?,
             ..self.exchange(case, place, route, weighed, whose, fingerprint)
@@ -199,6 +202,8 @@ impl Guard {
             holding: holding(case, &caller, route.operation, &weighed, fingerprint),
             predicted: weighed.predicted,
             turn: None,
+            promise: weighed.promise,
+            made: None,
             trail: None,
             remembered: false,
             alone: None,
@@ -213,23 +218,32 @@ impl Guard {
         }
     }
 
-    /// What a call would take: what it only names is looked up, what it does not say is asked of Planet, and
-    /// then it is priced and judged.
+    /// What a call would take: what it only names is looked up, what it does not say is asked of Planet, what
+    /// is locked already is noted, and then it is priced and judged.
     async fn appraise(
         &self,
         place: &Arc<Place>,
         head: &Parts,
-        (presented, caller): (&Presented, &Caller),
+        (presented, caller, case): (&Presented, &Caller, &Case),
         asked: &Asked<'_>,
         now: UtcTime,
     ) -> Result<(LookedUp, Weighed), Refusal> {
-        let looked_up = self.look_up(place, head, presented, asked, now).await?;
+        let rights = (&head.headers, asked.query);
+        let looked_up = self.look_up(place, rights, presented, asked, now).await?;
         let found = looked_up.found();
         let understood = understand(&self.policy, &Asked { found, ..*asked }, now)?;
         let rights = Rights::of(place, &head.headers, asked.query, Some(presented));
         let understood = self.consult(understood, &rights, now).await?;
         let api = asked.route.api;
-        let weighed = weigh(&self.policy, &self.margins, caller, api, understood, now)?;
+        let understood = self
+            .survey(understood, place, (presented, caller), api, now)
+            .await;
+        let mut weighed = weigh(&self.policy, &self.margins, caller, api, understood, now)?;
+        if Self::may_promise(asked, &weighed) {
+            // aside, so that the requests of everybody else are no larger for it
+            let promised = self.promise(place, head, asked, (caller, case), &weighed, now);
+            weighed.promise = Box::pin(promised).await?;
+        }
         Ok((looked_up, weighed))
     }
 
@@ -255,6 +269,10 @@ impl Guard {
         holding: &NewReservation,
         predicted: &Predicted,
     ) -> Result<(Reservation, Vec<Standing>), Refusal> {
+        if !self.is_booked() {
+            let booked = Box::pin(self.book_what_is_due()).await;
+            booked.map_err(|cause| books_away(&cause))?;
+        }
         let now = self.clock.now();
         let commit = Stopwatch::start();
         let admission = Reservation::make(&self.ledger, holding, now).await;

@@ -40,10 +40,10 @@ pub struct Understood {
 
 /// Reads and prices a call, without asking anybody.
 pub fn predict(policy: &Policy, asked: &Asked<'_>, now: UtcTime) -> Result<Predicted, Refusal> {
-    price(policy, understand(policy, asked, now)?, now)
+    price(policy, understand(policy, asked, now)?, None, now)
 }
 
-/// Reads a call, and refuses one that asks for more of the past than the policy allows.
+/// Reads a call, and refuses one that asks for more of the past than the policy allows, or to change it.
 pub fn understand(policy: &Policy, asked: &Asked<'_>, now: UtcTime) -> Result<Understood, Refusal> {
     let word = policy.bound(asked.route.api, asked.path).map(Bound::word);
     let (declared, most) = match word {
@@ -53,6 +53,7 @@ pub fn understand(policy: &Policy, asked: &Asked<'_>, now: UtcTime) -> Result<Un
     };
     let reading = planet::read(asked, declared)?;
     within_reach(policy, &reading.ask, now)?;
+    may_change(&reading.ask, now)?;
     Ok(Understood {
         reading,
         by_the_byte: policy.meters_egress() && asked.route.operation.is_download(),
@@ -60,16 +61,19 @@ pub fn understand(policy: &Policy, asked: &Asked<'_>, now: UtcTime) -> Result<Un
     })
 }
 
-/// Prices a call. What cannot be bounded passes only where the policy lets it.
+/// Prices a call; what goes on spending, up to `until`. What cannot be bounded passes only where the policy
+/// lets it.
 pub(super) fn price(
     policy: &Policy,
     understood: Understood,
+    until: Option<UtcTime>,
     now: UtcTime,
 ) -> Result<Predicted, Refusal> {
     let Understood { reading, most, .. } = understood;
     let (prices, plan) = (policy.prices(), policy.plan());
-    let outlook = cost::estimate(&reading.ask, prices, plan, now)
-        .and_then(|estimate| Ok((estimate, cost::settled(&reading.ask, prices, plan, now)?)));
+    let ask = &reading.ask;
+    let outlook = cost::estimate(ask, prices, plan, now, until)
+        .and_then(|estimate| Ok((estimate, cost::settled(ask, prices, plan, now, until)?)));
     let outlook = match most {
         Some(most) => at_most(outlook, most),
         None => outlook,
@@ -142,6 +146,22 @@ fn within_reach(policy: &Policy, ask: &Ask, now: UtcTime) -> Result<(), Refusal>
         .map_or(Ok(()), |long| Err(reaches_too_far(&long, most, all.len())))
 }
 
+/// Planet does not move a start that has passed, and a change that it takes in part is not what was priced.
+fn may_change(ask: &Ask, now: UtcTime) -> Result<(), Refusal> {
+    let Ask::Revision(change) = ask else {
+        return Ok(());
+    };
+    let (begun, wanted) = (change.before.ask.start, change.after.start);
+    if begun > now || wanted == begun {
+        return Ok(());
+    }
+    let detail = format!(
+        "The subscription has run since {begun}, and a start_time that has passed cannot be changed (to {wanted}). \
+         Send the start_time as it is, or cancel this subscription and create another."
+    );
+    Err(Refusal::new(Problem::NotUnderstood, detail))
+}
+
 /// The start that would do is told of a single subscription, and of several that one is too long.
 fn reaches_too_far(long: &TooLong, most: Duration, among: usize) -> Refusal {
     let (subject, suggestion) = match among {
@@ -178,7 +198,7 @@ fn in_words(span: Duration) -> String {
     }
 }
 
-fn not_predictable(unbounded: &Unbounded) -> Refusal {
+pub(super) fn not_predictable(unbounded: &Unbounded) -> Refusal {
     let detail = format!(
         "The cost of this request cannot be predicted: {unbounded}. The guard forwards only what it can \
          put an upper bound on."

@@ -92,7 +92,9 @@ impl Exchange {
         match trail {
             Trail::Makes { path, lent } if status.is_success() && self.reservation.is_some() => {
                 let (whole, response) = read(response, LARGEST_ANSWER).await;
-                if let Some(new) = self.made(&path, whole.filter(|_| plain)) {
+                if let Some(new) = self.read_made(&path, whole.filter(|_| plain)) {
+                    self.made =
+                        (new.made.kind == Kind::Subscription).then(|| (*new.made.name).into());
                     Arc::clone(&self.guard).follow_from_now(new, lent).await;
                 }
                 Ok(response)
@@ -117,7 +119,7 @@ impl Exchange {
         }
     }
 
-    fn made(&self, path: &str, answer: Option<Bytes>) -> Option<NewFollowed> {
+    fn read_made(&self, path: &str, answer: Option<Bytes>) -> Option<NewFollowed> {
         let request = self.case.request;
         let unread = || Doubt::new("it broke off, is compressed or is too long");
         let made = answer

@@ -3,15 +3,17 @@
 
 use http::StatusCode;
 
+use super::commitments::Promise;
 use super::margins::Margins;
+use super::outlook::{Outlook, Shares};
 use super::predict::{Predicted, Understood, price};
 use super::refusal::Refusal;
 use super::rehearse::{BudgetReport, Report};
 use super::settle::Terms;
-use crate::cost::{self, Estimate};
+use crate::cost::{self, Estimate, Margin};
 use crate::ledger::Breach;
 use crate::planet::{Api, Operation};
-use crate::policy::{BreachStatus, Budget, Call, Caller, Claim, Decision, Policy};
+use crate::policy::{Account, BreachStatus, Budget, Call, Caller, Claim, Decision, Policy};
 use crate::units::{Amount, Amounts, Unit, UtcTime};
 
 /// Rules that one refusal explains.
@@ -22,6 +24,10 @@ pub(super) struct Weighed {
     pub(super) api: Api,
     pub(super) predicted: Predicted,
     pub(super) claims: Vec<Claim>,
+    /// What shorter windows settle at beyond their own share, for it is the longest that a call settles at.
+    pub(super) spare: Vec<(Account, Amount)>,
+    /// What goes on spending when the call has been answered.
+    pub(super) promise: Option<Box<Promise>>,
 }
 
 /// Prices a call and says what it must claim.
@@ -33,8 +39,12 @@ pub(super) fn weigh(
     understood: Understood,
     now: UtcTime,
 ) -> Result<Weighed, Refusal> {
+    let margin = margins.of(api, &caller.team);
+    if understood.reading.ask.goes_on() {
+        return weigh_each_window(policy, margin, caller, api, understood, now);
+    }
     let by_the_byte = understood.by_the_byte;
-    let mut predicted = price(policy, understood, now)?.with(margins.of(api, &caller.team))?;
+    let mut predicted = price(policy, understood, None, now)?.with(margin)?;
     if by_the_byte {
         let (prices, plan) = (policy.prices(), policy.plan());
         let notice = cost::egress::notice(&predicted.estimate, prices, plan);
@@ -49,6 +59,42 @@ pub(super) fn weigh(
         api,
         predicted,
         claims,
+        spare: Vec::new(),
+        promise: None,
+    })
+}
+
+/// The same of a call that goes on spending: each window is asked for its share.
+fn weigh_each_window(
+    policy: &Policy,
+    margin: Margin,
+    caller: &Caller,
+    api: Api,
+    understood: Understood,
+    now: UtcTime,
+) -> Result<Weighed, Refusal> {
+    let products = understood.reading.products.clone();
+    let call = Call {
+        api,
+        products: &products,
+    };
+    let outlook = Outlook::of(policy, understood, margin, now)?;
+    let Shares {
+        predicted,
+        claims,
+        settles_at,
+    } = outlook.shares(caller, call)?;
+    let spare = claims.iter().zip(settles_at).map(|(claim, own)| {
+        let longest = predicted.settles_at.get(claim.account.unit);
+        let settled = longest.unwrap_or(claim.amount).min(claim.amount);
+        (claim.account.clone(), settled.minus(own))
+    });
+    Ok(Weighed {
+        api,
+        spare: spare.filter(|(_, amount)| !amount.is_zero()).collect(),
+        predicted,
+        claims,
+        promise: None,
     })
 }
 
@@ -143,7 +189,12 @@ pub(super) fn over_budget(
     let area_rules = area_rules(&predicted.estimate, &breaches);
     let ask = &predicted.reading.ask;
     let left = predicted.margin.within(&left);
-    let nearest = cost::suggest(ask, policy.prices(), policy.plan(), now, &left);
+    let ends = || breaches.iter().map(|breach| breach.account.window.end);
+    let until = ends()
+        .flatten()
+        .max()
+        .filter(|_| ends().all(|end| end.is_some()));
+    let nearest = cost::suggest(ask, policy.prices(), policy.plan(), now, until, &left);
     let mut hints: Vec<String> = area_rules.collect();
     hints.extend(nearest.iter().map(ToString::to_string));
     hints.extend(cost::hints(ask).into_iter().map(ToOwned::to_owned));

@@ -1,9 +1,10 @@
 //! Tokens of the guard's own: what a key is exchanged for on a Sentinel Hub mount, whose SDK brings
 //! tokens and no keys.
 //!
-//! A token is self-contained: when it ends, the hash of the key behind it, and a MAC over both. Nothing is
-//! kept, so there is nothing to fill up. It is worth what its key is worth at the moment it is used: a
-//! key that is disabled, expired or gone takes its tokens with it.
+//! A token is a JWT: whose it is, when it ends, the hash of the key behind it, and a MAC over all. The SDK
+//! reads whose it is to tell its sessions apart. Nothing is kept here, so there is nothing to fill up. A
+//! token is worth what its key is worth at the moment it is used: a key that is disabled, expired or gone
+//! takes its tokens with it.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,6 +12,8 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
+use serde::Deserialize;
+use serde_json::json;
 use sha2::Sha256;
 
 use super::secret::derived;
@@ -20,10 +23,10 @@ use crate::units::UtcTime;
 
 /// As long as Sentinel Hub's own; its SDK fetches another two minutes before the end.
 const LIFETIME: Duration = Duration::from_hours(1);
-/// What a token begins with; keys begin with `qg_`.
-const PREFIX: &str = "qgt_";
+/// What a token begins with: `{"alg":"HS256","kid":"quota-guard","typ":"JWT"}`.
+const HEADER: &str = "eyJhbGciOiJIUzI1NiIsImtpZCI6InF1b3RhLWd1YXJkIiwidHlwIjoiSldUIn0.";
 /// Sets the MAC's key apart from any other use of the same secrets.
-const PURPOSE: &[u8] = b"quota-guard access token, version 1";
+const PURPOSE: &[u8] = b"quota-guard access token, version 2";
 
 /// Issues tokens, and knows its own again.
 ///
@@ -40,6 +43,13 @@ pub struct Issued {
     pub token: Secret,
     pub lives: Duration,
     pub ends: UtcTime,
+}
+
+/// What is read of a token that comes back.
+#[derive(Deserialize)]
+struct Claims {
+    exp: i64,
+    key: String,
 }
 
 impl Tokens {
@@ -67,7 +77,8 @@ impl Tokens {
         };
         let longest = now.saturating_add(LIFETIME).unwrap_or(UtcTime::MAX);
         let ends = known.expires().map_or(longest, |end| end.min(longest));
-        Some(self.issue(&hash, ends, now).map(|issued| (caller, issued)))
+        let issued = self.issue(id, &hash, ends, now);
+        Some(issued.map(|issued| (caller, issued)))
     }
 
     /// Whose key or token it is, if it may be used now.
@@ -77,22 +88,29 @@ impl Tokens {
         presented: &Presented,
         now: UtcTime,
     ) -> Result<Caller, Refusal> {
-        let Some(encoded) = presented.expose().strip_prefix(PREFIX) else {
+        if !presented.expose().starts_with(HEADER) {
             return recognise(policy, presented, now);
-        };
-        let (hash, ends) = self.open(encoded).ok_or(Refusal::TokenEnded)?;
+        }
+        let (hash, ends) = self.open(presented.expose()).ok_or(Refusal::TokenEnded)?;
         if ends <= now || policy.key(&hash).is_none() {
             return Err(Refusal::TokenEnded);
         }
         caller_with(policy, &hash, now)
     }
 
-    fn issue(&self, hash: &KeyHash, ends: UtcTime, now: UtcTime) -> Result<Issued, Refusal> {
+    fn issue(
+        &self,
+        id: &str,
+        hash: &KeyHash,
+        ends: UtcTime,
+        now: UtcTime,
+    ) -> Result<Issued, Refusal> {
         let ends = UtcTime::from_second(ends.as_second()).unwrap_or(now);
-        let seconds = ends.as_second().to_be_bytes();
-        let mac = self.mac(seconds, hash).finalize().into_bytes();
-        let parts = [&seconds[..], hash.as_bytes(), &mac].concat();
-        let token = Secret::from_text(&format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(parts)));
+        let key = URL_SAFE_NO_PAD.encode(hash.as_bytes());
+        let claims = json!({"azp": id, "exp": ends.as_second(), "key": key});
+        let signed = format!("{HEADER}{}", URL_SAFE_NO_PAD.encode(claims.to_string()));
+        let mac = URL_SAFE_NO_PAD.encode(self.mac(&signed).finalize().into_bytes());
+        let token = Secret::from_text(&format!("{signed}.{mac}"));
         Ok(Issued {
             token: token.ok_or(Refusal::TokenEnded)?,
             lives: Duration::try_from(ends.duration_since(now)).unwrap_or_default(),
@@ -100,21 +118,20 @@ impl Tokens {
         })
     }
 
-    /// The hash and the end in a token that is ours. The MAC is compared in constant time.
-    fn open(&self, encoded: &str) -> Option<(KeyHash, UtcTime)> {
-        let parts: [u8; 72] = URL_SAFE_NO_PAD.decode(encoded).ok()?.try_into().ok()?;
-        let (seconds, rest) = parts.split_first_chunk::<8>()?;
-        let (hash, mac) = rest.split_first_chunk::<32>()?;
-        let hash = KeyHash::from_bytes(*hash);
-        self.mac(*seconds, &hash).verify_slice(mac).ok()?;
-        let ends = UtcTime::from_second(i64::from_be_bytes(*seconds)).ok()?;
-        Some((hash, ends))
+    /// The hash and the end in a token that is ours. The MAC is compared in constant time, before anything
+    /// in the token is read.
+    fn open(&self, token: &str) -> Option<(KeyHash, UtcTime)> {
+        let (signed, mac) = token.rsplit_once('.')?;
+        let mac = URL_SAFE_NO_PAD.decode(mac).ok()?;
+        self.mac(signed).verify_slice(&mac).ok()?;
+        let claims = URL_SAFE_NO_PAD.decode(signed.strip_prefix(HEADER)?).ok()?;
+        let Claims { exp, key } = serde_json::from_slice(&claims).ok()?;
+        let hash = URL_SAFE_NO_PAD.decode(key).ok()?.try_into().ok()?;
+        Some((KeyHash::from_bytes(hash), UtcTime::from_second(exp).ok()?))
     }
 
-    fn mac(&self, seconds: [u8; 8], hash: &KeyHash) -> Hmac<Sha256> {
-        Hmac::new(&self.mac_key.into())
-            .chain_update(seconds)
-            .chain_update(hash.as_bytes())
+    fn mac(&self, signed: &str) -> Hmac<Sha256> {
+        Hmac::new(&self.mac_key.into()).chain_update(signed)
     }
 }
 
@@ -180,6 +197,25 @@ mod tests {
     }
 
     #[test]
+    fn a_token_tells_its_bearer_whose_it_is_and_when_it_ends() {
+        let issued = issued(&tokens("upstream"), &policy(""));
+        let parts: Vec<&str> = issued.token.expose().split('.').collect();
+        let read = |part: &str| -> serde_json::Value {
+            serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
+        };
+        let [header, claims, _] = parts[..] else {
+            panic!("{parts:?}");
+        };
+        let expected = json!({"alg": "HS256", "kid": "quota-guard", "typ": "JWT"});
+        assert_eq!(read(header), expected);
+        let claims = read(claims);
+        assert_eq!(
+            (&claims["azp"], &claims["exp"]),
+            (&"good".into(), &issued.ends.as_second().into())
+        );
+    }
+
+    #[test]
     fn a_token_is_known_wherever_the_upstream_secrets_are_the_same() {
         let policy = policy("");
         let issued = issued(&tokens("upstream"), &policy);
@@ -231,7 +267,7 @@ mod tests {
         let (tokens, policy) = (tokens("upstream"), policy(""));
         let issued = issued(&tokens, &policy);
         let token = issued.token.expose();
-        for position in PREFIX.len()..token.len() {
+        for position in HEADER.len()..token.len() {
             let mut changed = token.to_owned();
             let other = if &token[position..=position] == "A" {
                 "B"
@@ -242,8 +278,15 @@ mod tests {
             let refused = used(&tokens, &policy, &changed, NOON);
             assert_eq!(refused, Err(Refusal::TokenEnded), "{position}");
         }
-        for nonsense in ["qgt_", "qgt_A", &token[..token.len() - 4], "qgt_é"] {
-            let presented = used(&tokens, &policy, &nonsense.replace('é', "%"), NOON);
+        for nonsense in [
+            "",
+            "A",
+            "A.A",
+            "%",
+            ".",
+            &token[HEADER.len()..token.len() - 4],
+        ] {
+            let presented = used(&tokens, &policy, &format!("{HEADER}{nonsense}"), NOON);
             assert_eq!(presented, Err(Refusal::TokenEnded), "{nonsense}");
         }
     }

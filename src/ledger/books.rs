@@ -136,6 +136,34 @@ pub struct Record {
     pub closed_at: Option<UtcTime>,
 }
 
+/// What a request was predicted to cost in PU, and what upstream said that it cost.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Told {
+    pub team: Arc<str>,
+    pub api: Arc<str>,
+    pub predicted: Amount,
+    pub charged: Amount,
+}
+
+/// Of so many requests, the latest, [`told`](super::Ledger::told) looks at the charges.
+pub const MOST_TOLD: u32 = 100_000;
+
+impl Told {
+    /// `None` where upstream did not say, or nothing was predicted.
+    pub fn of(team: &Arc<str>, api: &Arc<str>, predicted: &Amounts, state: &State) -> Option<Self> {
+        let State::Settled(charge) = state else {
+            return None;
+        };
+        let said = charge.source == ChargeSource::Header;
+        Some(Self {
+            team: Arc::clone(team),
+            api: Arc::clone(api),
+            predicted: predicted.get(Unit::Pu)?,
+            charged: charge.amounts.get(Unit::Pu).filter(|_| said)?,
+        })
+    }
+}
+
 /// Where a reservation is in its life.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum State {
@@ -149,6 +177,9 @@ pub enum State {
     /// In doubt once, then cleared up.
     Reconciled(Evidence),
 }
+
+/// Who it was that acted, where no person did.
+pub const GUARD: &str = "guard";
 
 /// Stands for the API of what is no request: a lease that nobody can account for.
 pub const LOST_LEASE: &str = "lease";
@@ -173,6 +204,11 @@ pub enum LedgerError {
     NotInDoubt(RequestId),
     #[error("nothing that request {0} made is followed")]
     NotFollowed(RequestId),
+    #[error(
+        "this key was used before for another top-up, number {id}: give each order a key of its own, and the \
+         same key only to the same order"
+    )]
+    AnotherTopUp { id: i64 },
     #[error("budget {budget} is claimed twice by one request")]
     ClaimedTwice { budget: Arc<str> },
     #[error("the sum of budget {budget} is too large to count")]
@@ -222,6 +258,19 @@ impl NewReservation {
         let charge = Charge {
             amounts: self.predicted.clone(),
             source: ChargeSource::Reconciled,
+        };
+        self.held(now).entering(State::Settled(charge), now)
+    }
+
+    /// What the books keep of it where it is taken at once, as it was claimed.
+    pub fn settled(&self, now: UtcTime) -> Record {
+        let whole = |(unit, predicted): &(Unit, Amount)| {
+            let mut own = self.claims.iter();
+            own.all(|claim| claim.account.unit != *unit || claim.amount <= *predicted)
+        };
+        let charge = Charge {
+            amounts: self.predicted.iter().filter(whole).collect(),
+            source: ChargeSource::Predicted,
         };
         self.held(now).entering(State::Settled(charge), now)
     }
@@ -322,7 +371,7 @@ impl Evidence {
     pub fn of_journal(account: &Account) -> Self {
         Self {
             amounts: Amounts::of(account.unit, Amount::ZERO),
-            by: "guard".into(),
+            by: GUARD.into(),
             why: "the journal of the guard that had the lease did not allow it to be spent".into(),
         }
     }
@@ -341,7 +390,7 @@ impl Evidence {
         };
         Some(Self {
             amounts,
-            by: "guard".into(),
+            by: GUARD.into(),
             why: "the guard that sent the request was silent, and has answered".into(),
         })
     }
@@ -355,6 +404,16 @@ impl Evidence {
 /// The sentence for the record when a silent replica was given up.
 pub fn gave_up(replica: ReplicaId) -> String {
     format!("gave up guard {replica}, which was silent; what it held counts as unknown")
+}
+
+impl Charge {
+    /// Whether nobody but the guard itself has said what it came to.
+    fn is_of_a_prediction(&self) -> bool {
+        matches!(
+            self.source,
+            ChargeSource::Predicted | ChargeSource::Reconciled
+        )
+    }
 }
 
 impl Outcome {
@@ -407,7 +466,8 @@ impl State {
         matches!(self, Self::Settled(charge) if charge.source == ChargeSource::Predicted)
     }
 
-    /// What a claim came to in this state, once that is known.
+    /// What a claim came to in this state, once that is known. Windows of different lengths claim their own
+    /// shares of what goes on spending, so that a mere prediction settles at no more than each has claimed.
     pub fn charged(&self, claim: &Claim) -> Option<Amount> {
         let amounts = match self {
             Self::Held | Self::Unknown { .. } => return None,
@@ -415,7 +475,26 @@ impl State {
             Self::Settled(charge) => &charge.amounts,
             Self::Reconciled(evidence) => &evidence.amounts,
         };
-        Some(amounts.get(claim.account.unit).unwrap_or(claim.amount))
+        let charged = amounts.get(claim.account.unit).unwrap_or(claim.amount);
+        Some(match self {
+            Self::Settled(charge) if charge.is_of_a_prediction() => charged.min(claim.amount),
+            _ => charged,
+        })
+    }
+
+    /// The state of a charge that was predicted, once some of it was given back: it cannot be corrected as a
+    /// whole any more. `None` of any other state.
+    #[must_use]
+    pub fn partly_given_back(&self) -> Option<Self> {
+        let Self::Settled(charge) = self else {
+            return None;
+        };
+        (charge.source == ChargeSource::Predicted).then(|| {
+            Self::Settled(Charge {
+                source: ChargeSource::Reconciled,
+                ..charge.clone()
+            })
+        })
     }
 
     /// The journal's note on entering this state.

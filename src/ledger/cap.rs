@@ -1,10 +1,11 @@
 //! Limits as a policy sets them, and what an edit of it changes, in sentences for the record.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::Cap;
+use super::{Cap, ReplicaId};
 use crate::policy::Budget;
-use crate::units::Amount;
+use crate::units::{Amount, Unit};
 
 impl From<&Budget> for Cap {
     fn from(budget: &Budget) -> Self {
@@ -56,6 +57,22 @@ pub fn changes(before: &[Cap], after: &[Cap]) -> Vec<String> {
     said
 }
 
+/// The budgets whose limits are not the same with every replica that has published any: of each limit the lower
+/// one holds until they agree.
+pub fn differing(published: &[(ReplicaId, Cap)]) -> BTreeSet<(Arc<str>, Unit)> {
+    let replicas: BTreeSet<ReplicaId> = published.iter().map(|(replica, _)| *replica).collect();
+    let name = |cap: &Cap| (Arc::clone(&cap.budget), cap.unit);
+    let mut limits: BTreeMap<_, Vec<Option<Amount>>> = BTreeMap::new();
+    for (_, cap) in published {
+        limits.entry(name(cap)).or_default().push(cap.limit);
+    }
+    let differ = |limits: &Vec<Option<Amount>>| {
+        limits.len() < replicas.len() || limits.windows(2).any(|two| two[0] != two[1])
+    };
+    let differing = limits.into_iter().filter(|(_, limits)| differ(limits));
+    differing.map(|(name, _)| name).collect()
+}
+
 fn shown(limit: Option<Amount>) -> String {
     limit.map_or_else(|| "none".into(), |limit| limit.to_string())
 }
@@ -63,7 +80,6 @@ fn shown(limit: Option<Amount>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::units::Unit;
 
     fn cap(budget: &str, limit: Option<u64>) -> Cap {
         Cap {
@@ -88,5 +104,27 @@ mod tests {
         assert_eq!(said[1], "budget crew (pu) is new, with the limit 9");
         assert!(said[3].starts_with("budget team (pu) is gone and crew has the same limit"));
         assert_eq!(said[4], "budget old (pu) is gone");
+    }
+
+    #[test]
+    fn a_limit_differs_when_one_guard_has_another_or_none() {
+        let guard = |number| ReplicaId::from_uuid(uuid::Uuid::from_u128(number));
+        let cap = |budget, whole| cap(budget, Some(whole));
+        let mut published = vec![
+            (guard(1), cap("org", 5)),
+            (guard(1), cap("team", 5)),
+            (guard(2), cap("org", 5)),
+            (guard(2), cap("team", 4)),
+        ];
+        let names = |published: &[(ReplicaId, Cap)]| {
+            let differing = differing(published);
+            differing
+                .into_iter()
+                .map(|(budget, _)| budget.to_string())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(names(&published), ["team"]);
+        published.push((guard(2), cap("new", 1)));
+        assert_eq!(names(&published), ["new", "team"]);
     }
 }

@@ -77,6 +77,17 @@ pub fn is_quiet(recalled_at: UtcTime, now: UtcTime) -> bool {
     !since.is_negative() && since.unsigned_abs() < QUIET
 }
 
+/// By how much clocks of guards may differ before one of them is taken for silent, or for mad.
+const MOST_SKEW: Duration = Duration::from_hours(1);
+
+/// The time by which a replica is heard: the latest that anybody alive has told, if that can be. Whoever has a
+/// clock that is behind is not silent.
+pub fn heard_at(now: UtcTime, told: impl Iterator<Item = UtcTime>) -> UtcTime {
+    let most = now.saturating_add(MOST_SKEW).unwrap_or(UtcTime::MAX);
+    let believed = told.filter(|time| *time <= most);
+    believed.fold(now, UtcTime::max)
+}
+
 impl Want {
     /// The want as a claim of nothing: the limits that bind it are found in the same way.
     pub fn claim(&self) -> Claim {

@@ -55,6 +55,26 @@ pub enum Ask {
     Reservation(ReservationAsk),
 }
 
+impl Ask {
+    /// Whether it goes on spending when it has been answered: what is created, changed or let go on.
+    pub const fn goes_on(&self) -> bool {
+        matches!(
+            self,
+            Self::Subscriptions(_) | Self::Revision(_) | Self::Reactivation(_)
+        )
+    }
+
+    /// Whether some of it spends until somebody stops it.
+    pub fn is_endless(&self) -> bool {
+        match self {
+            Self::Subscriptions(all) => all.iter().any(|one| one.end.is_none()),
+            Self::Revision(change) => change.after.end.is_none(),
+            Self::Reactivation(all) => all.iter().any(Present::goes_on_without_end),
+            _ => false,
+        }
+    }
+}
+
 /// Why no upper bound can be given, as a clause that fits behind "the cost cannot be predicted: ".
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{why}")]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::Match;
-use crate::units::{Amount, Percent, Unit, Window};
+use crate::units::{Amount, Percent, Span, Unit, UtcTime, Window, WindowKind};
 
 /// A spending limit that has passed every check.
 #[derive(Clone, Debug)]
@@ -89,6 +89,20 @@ impl Budget {
     /// Shares of the limit at which somebody wants to hear of it, rising.
     pub fn alerts(&self) -> &[Percent] {
         &self.alerts
+    }
+
+    /// The stretch of time around `now` of which it counts what goes on spending at once: its window. Of what
+    /// never ends, a budget that is not renewed either and refuses nothing counts a month at a time.
+    pub fn stretch(&self, now: UtcTime, endless: bool) -> Option<Span> {
+        let window = self.window.at(now)?;
+        if window.end.is_some() || self.is_enforced() || !endless {
+            return Some(window);
+        }
+        let month = Window {
+            kind: WindowKind::Month(1),
+            zone: self.window.zone.clone(),
+        };
+        month.at(now)
     }
 
     /// Whether the limit refuses.

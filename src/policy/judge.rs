@@ -1,6 +1,7 @@
 //! [`Policy::judge`]: which budgets a request touches, and with how much.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use super::budgets::{Budget, Dimension};
@@ -35,20 +36,40 @@ impl Policy {
         totals: &Amounts,
         now: UtcTime,
     ) -> Vec<Claim> {
+        let all = |budget: &Budget, _| Ok(totals.get(budget.unit()).unwrap_or_default());
+        let claims: Result<_, Infallible> = self.judge_each(caller, call, now, all);
+        claims.unwrap_or_else(|never| match never {})
+    }
+
+    /// The same of what goes on spending: each budget is asked for the `share` that its window will see.
+    pub fn judge_each<E>(
+        &self,
+        caller: &Caller,
+        call: Call<'_>,
+        now: UtcTime,
+        mut share: impl FnMut(&Budget, Span) -> Result<Amount, E>,
+    ) -> Result<Vec<Claim>, E> {
         let mut claims = Vec::new();
         for budget in &self.budgets {
-            let Some(amount) = amount_of(budget.unit(), totals) else {
-                continue;
-            };
             let Some(window) = budget.window().at(now) else {
                 continue;
             };
-            for partition in self.partitions(budget, caller, call) {
-                claims.push(claim(budget, partition, window, amount));
+            let partitions = self.partitions(budget, caller, call);
+            if partitions.is_empty() {
+                continue;
             }
+            let amount = match budget.unit() {
+                Unit::Requests => Amount::ONE,
+                _ => share(budget, window)?,
+            };
+            if amount.is_zero() {
+                continue;
+            }
+            let of = |partition| claim(budget, partition, window, amount);
+            claims.extend(partitions.into_iter().map(of));
         }
         claims.sort_by(|one, other| one.account.cmp(&other.account));
-        claims
+        Ok(claims)
     }
 
     /// The partitions of `budget` that the call falls in: none if it is not meant.
@@ -82,13 +103,6 @@ impl Policy {
             .or_else(|| in_policy().map(|name| &**name))
             .unwrap_or(OTHER_PRODUCT)
     }
-}
-
-fn amount_of(unit: Unit, totals: &Amounts) -> Option<Amount> {
-    if unit == Unit::Requests {
-        return Some(Amount::ONE);
-    }
-    totals.get(unit).filter(|amount| !amount.is_zero())
 }
 
 /// `team=agriculture,api=orders`; empty for a budget that is not `per` anything.

@@ -80,9 +80,12 @@ impl Simulator {
         self.address
     }
 
-    /// Everything charged so far.
+    /// Everything charged so far, with the days of subscriptions that are over by now.
     pub fn bill(&self) -> Bill {
-        self.shared.world().bill.clone()
+        let now = self.shared.clock.now();
+        let mut world = self.shared.world();
+        api::subscriptions::accrue(&mut world, now);
+        world.bill.clone()
     }
 
     /// Every request that arrived, the latest ten thousand: method, path, query and headers as received.

@@ -79,12 +79,12 @@ pub(super) fn delivery_pu(area: SquareKm) -> Pu {
     egress_pu(square_metres.saturating_mul(BYTES_PER_KM2) / 1_000_000)
 }
 
-/// The SHA-256 of a file of this size; `None` where that would take long.
-pub(super) fn digest(size: u64) -> Option<String> {
-    const MAX_DIGESTED: u64 = 64 << 20;
+/// The digest of a file of this size; `None` where that would take long.
+pub(super) fn digest<D: Digest>(size: u64) -> Option<String> {
+    const MAX_DIGESTED: u64 = 2 << 20;
     let bytes =
         (size <= MAX_DIGESTED).then(|| (0..size).map(wire::pattern_at).collect::<Vec<u8>>())?;
-    Some(hex(&Sha256::digest(bytes)))
+    Some(hex(&D::digest(bytes)))
 }
 
 /// Where a file of this name lies, with the signature that such addresses carry.

@@ -5,6 +5,7 @@
 //! takes many at once, reads what they are about from the database's `tables`, decides each on rows in
 //! memory (`desk`), writes what has changed in one transaction, and answers when that is durable.
 
+mod commitments;
 #[cfg(test)]
 mod contract;
 mod desk;

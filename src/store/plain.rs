@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::ledger::{
     Evidence, NewFollowed, NewReservation, NewTopUp, Outcome, Reading, Record, Report, Seen, State,
+    Turn,
 };
 use crate::policy::Account;
 
@@ -19,6 +20,21 @@ pub(super) fn reservation(new: &NewReservation) -> NewReservation {
         claim.account = account(&claim.account);
     }
     new
+}
+
+pub(super) fn turn(turn: &Turn) -> Turn {
+    let mut turn = turn.clone();
+    let kept = &mut turn.commitment;
+    kept.upstream = shared(Arc::clone(&kept.upstream));
+    kept.subscription = kept.subscription.take().map(shared);
+    turn.takes = turn.takes.as_ref().map(reservation);
+    turn.gives_back = turn
+        .gives_back
+        .iter()
+        .map(|(given, amount)| (account(given), *amount))
+        .collect();
+    turn.why = turn.why.as_deref().map(text);
+    turn
 }
 
 pub(super) fn account(account: &Account) -> Account {

@@ -7,7 +7,9 @@ use tracing::debug;
 
 use super::desk::Desk;
 use super::tables::{Closing, Due, MeterKey, Wanted};
-use crate::ledger::{LedgerError, NewReservation, Outcome, RequestId, Reserved};
+use crate::ledger::{
+    CommitmentId, Fingerprint, LedgerError, NewReservation, Outcome, RequestId, Reserved, Turn,
+};
 use crate::policy::Account;
 use crate::units::UtcTime;
 
@@ -25,11 +27,14 @@ pub(super) struct Step {
 pub(super) struct About {
     pub(super) requests: Vec<RequestId>,
     pub(super) accounts: Vec<Account>,
+    pub(super) commitments: Vec<CommitmentId>,
     pub(super) closing: Option<Closing>,
     /// Requests, for what they made and is followed.
     pub(super) followed: Vec<RequestId>,
     pub(super) due: Option<Due>,
     pub(super) meters: Vec<MeterKey>,
+    /// Under which a top-up may stand.
+    pub(super) key: Option<Fingerprint>,
 }
 
 /// What became of the answer to a step.
@@ -138,6 +143,24 @@ impl About {
         }
     }
 
+    pub(super) fn turns(turns: &[Turn]) -> Self {
+        let mut about = Self::default();
+        for turn in turns {
+            about.commitments.push(turn.commitment.id);
+            let given = turn.gives_back.iter().map(|(account, _)| account);
+            about.accounts.extend(given.cloned());
+            if !turn.gives_back.is_empty() {
+                about.requests.push(turn.commitment.id.request);
+            }
+            if let Some(takes) = &turn.takes {
+                about.requests.push(takes.request);
+                let claimed = takes.claims.iter().map(|claim| &claim.account);
+                about.accounts.extend(claimed.cloned());
+            }
+        }
+        about
+    }
+
     pub(super) fn closing(lives: Closing) -> Self {
         Self {
             closing: Some(lives),
@@ -152,10 +175,12 @@ pub(super) fn wanted(steps: &[Step], desk: &Desk) -> Wanted {
     for Step { about, .. } in steps {
         wanted.requests.extend(&about.requests);
         wanted.accounts.extend(about.accounts.iter().cloned());
+        wanted.commitments.extend(&about.commitments);
         wanted.closing.extend(about.closing);
         wanted.followed.extend(&about.followed);
         wanted.due.extend(about.due);
         wanted.meters.extend(about.meters.iter().cloned());
+        wanted.keys.extend(about.key);
     }
     desk.complete(&mut wanted);
     wanted

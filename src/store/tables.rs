@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::desk::Changes;
 use super::rows::Found;
 use crate::ledger::{
-    AccountKey, Balance, Cap, Draws, Epoch, Followed, LedgerError, Meter, Record, ReplicaId,
-    RequestId, TopUp,
+    AccountKey, Balance, Cap, Commitment, CommitmentId, Draws, Epoch, Fingerprint, Followed,
+    LedgerError, Meter, Record, ReplicaId, RequestId, TopUp, heard_at,
 };
 use crate::policy::Account;
 use crate::units::{Amount, Unit, UtcTime};
@@ -42,6 +42,7 @@ pub(super) trait Tables: Send + 'static {
 pub(super) struct Wanted {
     pub(super) requests: Vec<RequestId>,
     pub(super) accounts: Vec<Account>,
+    pub(super) commitments: Vec<CommitmentId>,
     /// Whose lives are to be closed: with all that they hold, all that they lease, and the requests under
     /// which their lost leases may stand.
     pub(super) closing: Vec<Closing>,
@@ -50,6 +51,8 @@ pub(super) struct Wanted {
     /// What is followed and due, whoever made it.
     pub(super) due: Vec<Due>,
     pub(super) meters: Vec<MeterKey>,
+    /// Keys under which top-ups may stand.
+    pub(super) keys: Vec<Fingerprint>,
     /// Whether the context must be read.
     pub(super) context: bool,
 }
@@ -80,6 +83,8 @@ pub(super) struct Loaded {
     pub(super) records: Vec<Record>,
     /// Those that have, but whose records cannot be read.
     pub(super) broken: Vec<(RequestId, LedgerError)>,
+    /// Those of the wanted commitments that are there.
+    pub(super) commitments: Vec<Commitment>,
     /// What the lives hold that may be closed.
     pub(super) held: BTreeMap<RequestId, Epoch>,
     pub(super) followed: Vec<Followed>,
@@ -140,6 +145,13 @@ pub(super) enum Recall {
     No,
     Asked,
     Answered,
+}
+
+impl Context {
+    pub(super) fn heard_at(&self, now: UtcTime) -> UtcTime {
+        let living = self.lives.values().filter(|life| !life.over);
+        heard_at(now, living.map(|life| life.seen_at))
+    }
 }
 
 impl Life {
@@ -229,6 +241,7 @@ impl Loaded {
             rows,
             records,
             broken,
+            commitments: Vec::new(),
             held: BTreeMap::new(),
             followed: Vec::new(),
             meters: Vec::new(),

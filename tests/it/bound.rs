@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 
 use crate::wild::{self, Sent};
 
-const NOW: &str = "2026-06-15T12:00:00Z";
+pub(crate) const NOW: &str = "2026-06-15T12:00:00Z";
 
 /// A pretended Planet whose clock stands still, and what the guard would predict of it.
 pub(crate) struct Bench {
@@ -128,7 +128,7 @@ impl Bench {
     }
 
     /// What Planet shows at an address.
-    fn shown(&self, kind: UpstreamKind, path: &str) -> Bytes {
+    pub(crate) fn shown(&self, kind: UpstreamKind, path: &str) -> Bytes {
         let (status, _, body) = self.send(&Sent::new(kind, "GET", path));
         assert_eq!(status, StatusCode::OK, "{path}");
         body

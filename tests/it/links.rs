@@ -2,9 +2,11 @@
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
-use quota_guard::simulator::Fault;
+use quota_guard::planet::{Operation, Target, UpstreamKind, classify};
+use quota_guard::simulator::{Fault, LinkOrigins, Options};
+use serde_json::{Value, json};
 
-use crate::harness::{KEY, Reply, UPSTREAM_KEY, World, call};
+use crate::harness::{KEY, Reply, UPSTREAM_KEY, World, call, post};
 
 const ROOMY: &str =
     "[[budgets]]\nname = \"org-pu\"\nunit = \"pu\"\nlimit = 100\nwindow = \"month\"\n";
@@ -93,4 +95,97 @@ async fn what_only_says_that_it_is_xml_comes_through_as_it_is() {
         "{}",
         document.text()
     );
+}
+
+/// Documents whose links lead on: they are of every kind that a link stands in.
+const DOCUMENTS: [&str; 14] = [
+    "/data/v1",
+    "/data/v1/item-types",
+    "/data/v1/searches",
+    "/data/v1/item-types/PSScene/items/20260601_101500_11_24f1",
+    "/data/v1/item-types/PSScene/items/20260601_101500_11_24f1/assets",
+    "/compute/ops/orders/v2",
+    "/subscriptions/v1",
+    "/features/v1/ogc/my",
+    "/basemaps/v1/mosaics?_page_size=1",
+    "/basemaps/v1/series",
+    "/basemaps/v1/mosaics/global_monthly_2026_07_mosaic/quads?bbox=14,46,14.1,46.1",
+    "/basemaps/v1/mosaics/global_monthly_2026_07_mosaic/quads/1103-1319/items",
+    "/account/v1/my/subscriptions",
+    "/sentinel-hub/api/v1/catalog/1.0.0",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_an_answer_links_to_is_a_call_that_the_guard_knows() {
+    let options = Options {
+        link_origins: LinkOrigins::of_planet(),
+        ..Options::default()
+    };
+    let known_as = [
+        (
+            "planet",
+            r#""https://api.planet.com", "https://link.planet.com""#,
+        ),
+        ("tiles", r#""https://tiles.planet.com""#),
+        ("sentinel-hub", r#""https://services.sentinel-hub.com""#),
+    ];
+    let world = World::start_with(options, &ROOMY.replace("100", "100000"), |base| {
+        known_as.iter().fold(base, |base, (name, origins)| {
+            let table = format!("[upstreams.{name}]\n");
+            base.replace(&table, &format!("{table}also_known_as = [{origins}]\n"))
+        })
+    })
+    .await;
+    let url = &world.guard.url;
+    let search = json!({"item_types": ["PSScene"], "name": "farm"});
+    let order = json!({"name": "farm", "products": [{"item_ids": ["20260601_101500_11_24f1"],
+        "item_type": "PSScene", "product_bundle": "visual"}]});
+    let mut documents = vec![
+        post(&format!("{url}/data/v1/searches"), &search).await,
+        post(&format!("{url}/data/v1/quick-search"), &search).await,
+        post(&format!("{url}/compute/ops/orders/v2"), &order).await,
+    ];
+    for path in DOCUMENTS {
+        documents.push(get(&format!("{url}{path}")).await);
+    }
+    let mut found = Vec::new();
+    for document in &documents {
+        assert!(document.status.is_success(), "{}", document.text());
+        assert!(
+            !document.text().contains(".planet.com"),
+            "{}",
+            document.text()
+        );
+        links(&document.json(), &mut found);
+    }
+    assert!(found.len() > 300, "{} links", found.len());
+    for link in &found {
+        let inside = link
+            .strip_prefix(&**url)
+            .expect("what does not lead out leads to the guard");
+        let mounts = [
+            ("/tiles", UpstreamKind::Tiles),
+            ("/sentinel-hub", UpstreamKind::SentinelHub),
+            ("", UpstreamKind::Planet),
+        ];
+        let mut behind = mounts
+            .iter()
+            .filter_map(|(mount, kind)| Some((*kind, inside.strip_prefix(mount)?)));
+        let (kind, path) = behind.next().expect("the last mount is everywhere");
+        let filled = path.replace(['{', '}'], "");
+        let target = Target::parse(&filled).expect(link);
+        let known =
+            |method: &Method| classify(kind, method, target.path()).operation != Operation::Unknown;
+        assert!(known(&Method::GET) || known(&Method::POST), "{link}");
+    }
+}
+
+/// Every address in a document.
+fn links(document: &Value, found: &mut Vec<String>) {
+    match document {
+        Value::String(text) if text.starts_with("http") => found.push(text.clone()),
+        Value::Array(items) => items.iter().for_each(|item| links(item, found)),
+        Value::Object(members) => members.values().for_each(|member| links(member, found)),
+        _ => {}
+    }
 }

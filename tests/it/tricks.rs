@@ -4,11 +4,15 @@
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::test_runner::TestRunner;
-use quota_guard::planet::{Operation, Target, UpstreamKind, classify};
+use quota_guard::planet::{Operation, Shown, Target, UpstreamKind, classify};
 use quota_guard::units::{Amount, Unit};
+use serde_json::json;
 
-use crate::bound::Bench;
+use crate::bound::{Bench, NOW};
 use crate::wild::{self, Sent};
+
+/// The id of what is made first after a reset.
+const FIRST: &str = "9e3779b1-0001-4000-8000-000000000001";
 
 /// What is put into a path, or done to one of its characters.
 const PATH_TRICKS: [&str; 34] = [
@@ -115,6 +119,55 @@ fn applied(target: &str, trick: &Trick) -> String {
     }
 }
 
+/// A subscription, alone or in bulk.
+fn commitment() -> impl Strategy<Value = Sent> {
+    let now = NOW.parse().expect("a time");
+    (wild::subscription(now), any::<bool>()).prop_map(|(body, in_bulk)| {
+        let (path, body) = if in_bulk {
+            ("/subscriptions/v1/bulk", json!({"subscriptions": [body]}))
+        } else {
+            ("/subscriptions/v1", body)
+        };
+        Sent::new(UpstreamKind::Planet, "POST", path).with(body)
+    })
+}
+
+/// The start of a batch that was made first.
+fn start() -> impl Strategy<Value = Sent> {
+    let ways = select(vec![
+        ("/batch/v2/process", "start"),
+        ("/api/v2/batch/process", "start"),
+        ("/batch/v1/process", "start"),
+        ("/api/v1/batch/process", "restartpartial"),
+        ("/batch/v1/process", "tiles/7/restart"),
+    ]);
+    ways.prop_map(|(base, action)| {
+        let target = format!("{base}/{FIRST}/{action}");
+        Sent::new(UpstreamKind::SentinelHub, "POST", target)
+    })
+}
+
+/// Makes the batch that a call is about to start, where it is such a call, and says what Planet shows of it.
+fn made_before(bench: &Bench, sent: &Sent) -> Vec<Shown> {
+    let Some((base, _)) = sent.target.split_once(FIRST) else {
+        return Vec::new();
+    };
+    let grid = if base.contains("/v1/") {
+        "tilingGrid"
+    } else {
+        "input"
+    };
+    let mut create = json!({
+        "processRequest": {
+            "input": {"bounds": {"bbox": [14.0, 46.0, 14.1, 46.1]}, "data": [{"type": "sentinel-2-l2a"}]},
+            "output": {"responses": [{"identifier": "default", "format": {"type": "image/tiff"}}]},
+            "evalscript": "//VERSION=3\nfunction setup() { return {input: ['B04'], output: {bands: 1}} }"}});
+    create[grid] = json!({"type": "tiling-grid", "id": 1, "resolution": 10.0});
+    let base = base.trim_end_matches('/');
+    bench.send(&Sent::new(sent.kind, "POST", base).with(create));
+    vec![Ok(bench.shown(sent.kind, &format!("{base}/{FIRST}")))]
+}
+
 /// A call that spends, or that changes nothing and lies beside one.
 fn call() -> impl Strategy<Value = Sent> {
     let plain = |kind, call: &'static str| {
@@ -165,6 +218,8 @@ fn call() -> impl Strategy<Value = Sent> {
         wild::ogc(),
         wild::order(),
         wild::address(),
+        commitment(),
+        start(),
         beside
     ]
 }
@@ -187,6 +242,7 @@ fn nothing_that_is_billed_escapes_by_the_spelling_of_its_address() {
     };
     let run =
         TestRunner::new(config).run(&(call(), method(), tricks), |(mut sent, method, tricks)| {
+            let plain = sent.clone();
             sent.method = method.unwrap_or(sent.method);
             let tricked = tricks
                 .iter()
@@ -203,7 +259,9 @@ fn nothing_that_is_billed_escapes_by_the_spelling_of_its_address() {
                 return Ok(()); // the policy that is the default lets neither pass
             }
             sent.target.clone_from(&tricked);
-            let Some(predicted) = bench.predicted(&sent, &[]) else {
+            bench.reset();
+            let shown = made_before(&bench, &plain);
+            let Some(predicted) = bench.predicted(&sent, &shown) else {
                 return Ok(());
             };
             // what goes on is the canonical path
@@ -214,7 +272,6 @@ fn nothing_that_is_billed_escapes_by_the_spelling_of_its_address() {
             if sent.target.parse::<http::Uri>().is_err() {
                 return Ok(());
             }
-            bench.reset();
             bench.send(&sent);
             sent_on.set(sent_on.get() + 1);
             for unit in [Unit::Pu, Unit::Aum, Unit::Km2, Unit::Tiles, Unit::Quota] {

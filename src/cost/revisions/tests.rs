@@ -34,14 +34,14 @@ fn present(ask: SubscriptionAsk, presence: Presence) -> Present {
 }
 
 fn revised(before: Present, after: SubscriptionAsk, plan: &Plan) -> Estimate {
-    let (now, horizon) = (at(NOW), at("2027-06-15T12:00:00Z"));
+    let (now, until) = (at(NOW), Some(at("2027-06-15T12:00:00Z")));
     let change = Revision { before, after };
     revision(
         &change,
         &Prices::default(),
         plan,
         now,
-        horizon,
+        until,
         BillableAssets::All,
     )
     .unwrap()
@@ -173,14 +173,14 @@ fn what_cannot_be_bounded_is_refused_and_what_was_not_is_not_set_off() {
         ask.tools.unknown = Some(tool.into());
         ask
     };
-    let (now, horizon) = (at(NOW), at("2027-06-15T12:00:00Z"));
+    let (now, until) = (at(NOW), Some(at("2027-06-15T12:00:00Z")));
     let price = |before, after| {
         let change = Revision {
             before: present(before, Presence::Live),
             after,
         };
         let (prices, plan) = (Prices::default(), Plan::default());
-        revision(&change, &prices, &plan, now, horizon, BillableAssets::All)
+        revision(&change, &prices, &plan, now, until, BillableAssets::All)
     };
     let known = || subscription(20_000, START, Some(END));
     assert!(
@@ -195,7 +195,7 @@ fn what_cannot_be_bounded_is_refused_and_what_was_not_is_not_set_off() {
 
 #[test]
 fn what_goes_on_brings_what_was_held_back_and_what_is_to_come() {
-    let (now, horizon) = (at(NOW), at("2027-06-15T12:00:00Z"));
+    let (now, until) = (at(NOW), Some(at("2027-06-15T12:00:00Z")));
     let cost = |presence, updated: Option<&str>| {
         let one = Present {
             updated: updated.map(at),
@@ -203,7 +203,7 @@ fn what_goes_on_brings_what_was_held_back_and_what_is_to_come() {
         };
         let (prices, plan) = (Prices::default(), Plan::default());
         let estimate =
-            reactivation(&[one], &prices, &plan, now, horizon, BillableAssets::All).unwrap();
+            reactivation(&[one], &prices, &plan, now, until, BillableAssets::All).unwrap();
         total(&estimate, Unit::Aum)
     };
     let stood_still = Some("2026-06-05T08:00:00Z");
@@ -265,6 +265,7 @@ proptest! {
         rule in prop::sample::select(vec![AumRule::AreaXDays, AumRule::Union, AumRule::Larger]),
     ) {
         let (now, horizon) = (at(NOW), at("2037-06-15T12:00:00Z"));
+        let until = Some(horizon);
         let plan = Plan { aum: rule, ..Plan::default() };
         let prices = Prices::default();
         let read = |body: &Value| asked::read(body.to_string().as_bytes()).unwrap();
@@ -278,7 +279,7 @@ proptest! {
         let ends = |ask: &SubscriptionAsk| ask.end.unwrap_or(horizon);
         let created = cost(&before, before.start, ends(&before));
         let change = Revision { before: present(before.clone(), Presence::Live), after: after.clone() };
-        let added = revision(&change, &prices, &plan, now, horizon, BillableAssets::All).unwrap();
+        let added = revision(&change, &prices, &plan, now, until, BillableAssets::All).unwrap();
         let until_now = cost(&before, before.start, now.max(before.start).min(ends(&before)));
         let from_now = cost(&after, now.max(after.start), ends(&after));
         for unit in [Unit::Pu, Unit::Aum] {

@@ -26,14 +26,8 @@ fn ask(body: &Value) -> SubscriptionAsk {
 }
 
 fn whole(ask: &SubscriptionAsk, plan: &Plan) -> Estimate {
-    estimate(
-        ask,
-        &Prices::default(),
-        plan,
-        at("2026-11-22T00:00:00Z"),
-        None,
-    )
-    .unwrap()
+    let now = at("2026-11-22T00:00:00Z");
+    estimate(ask, &Prices::default(), plan, now, end(ask, now, None)).unwrap()
 }
 
 fn total(estimate: &Estimate, unit: Unit) -> Amount {
@@ -161,19 +155,17 @@ fn a_stretch_costs_its_share_and_nothing_outside_the_subscription() {
 }
 
 #[test]
-fn what_runs_without_end_is_bounded_by_the_horizon_alone() {
+fn what_runs_without_end_is_looked_at_up_to_the_end_of_a_window_or_for_a_year() {
     let endless = ask(&body(&square(100_000), "2026-11-01T00:00:00Z", None));
     let (prices, plan, now) = (
         Prices::default(),
         Plan::default(),
         at("2026-11-22T12:00:00Z"),
     );
-    let why = estimate(&endless, &prices, &plan, now, None)
-        .unwrap_err()
-        .why;
-    assert!(why.contains("end_time"), "{why}");
+    assert_eq!(end(&endless, now, None), at("2027-11-22T12:00:00Z"));
     let month_end = at("2026-12-01T00:00:00Z");
-    let bounded = estimate(&endless, &prices, &plan, now, Some(month_end)).unwrap();
+    let month = end(&endless, now, Some(month_end));
+    let bounded = estimate(&endless, &prices, &plan, now, month).unwrap();
     let area = endless.geometry.shape().unwrap().area().amount();
     assert_eq!(Some(total(&bounded, Unit::Aum)), area.checked_mul(30));
     let quantity = &bounded.lines[0].quantity;
@@ -192,7 +184,8 @@ fn the_horizon_never_cuts_backfill_off() {
         Plan::default(),
         at("2026-11-22T12:00:00Z"),
     );
-    let cut = estimate(&past, &prices, &plan, now, Some(at("2025-02-01T00:00:00Z"))).unwrap();
+    let end = end(&past, now, Some(at("2025-02-01T00:00:00Z")));
+    let cut = estimate(&past, &prices, &plan, now, end).unwrap();
     assert_eq!(cut.totals(), whole(&past, &plan).totals());
 }
 
@@ -280,13 +273,8 @@ fn what_cannot_be_bounded_says_why() {
     let changed = |pointer: &str, value: Value| {
         let mut body = plain.clone();
         *body.pointer_mut(pointer).expect(pointer) = value;
-        let error = estimate(
-            &ask(&body),
-            &Prices::default(),
-            &Plan::default(),
-            at("2026-11-22T00:00:00Z"),
-            None,
-        );
+        let end = at("2026-11-22T00:00:00Z");
+        let error = estimate(&ask(&body), &Prices::default(), &Plan::default(), end, end);
         error.unwrap_err().why
     };
     let reference = json!({"type": "ref", "content": "pl:features/my/a/b"});
@@ -325,8 +313,8 @@ fn amounts_past_counting_have_no_bound() {
         Some("9999-01-01T00:00:00Z"),
     );
     let prices: Prices = toml::from_str("asset_activation = 9e12").unwrap();
-    let now = at("2026-11-22T00:00:00Z");
-    let why = estimate(&ask(&ages), &prices, &Plan::default(), now, None)
+    let (now, end) = (at("2026-11-22T00:00:00Z"), at("9999-01-01T00:00:00Z"));
+    let why = estimate(&ask(&ages), &prices, &Plan::default(), now, end)
         .unwrap_err()
         .why;
     assert!(why.contains("more than can be counted"), "{why}");
@@ -340,7 +328,8 @@ proptest! {
         let body = body.to_string();
         if let Ok(ask) = subscriptions::read(body.as_bytes()) {
             let now = at("2026-11-22T00:00:00Z");
-            let estimate = estimate(&ask, &Prices::default(), &Plan::default(), now, Some(now));
+            let end = end(&ask, now, Some(now));
+            let estimate = estimate(&ask, &Prices::default(), &Plan::default(), now, end);
             let is_future = ask.start >= now;
             prop_assert!(is_future || estimate.is_err() || !estimate.unwrap().lines.is_empty());
         }
@@ -385,5 +374,33 @@ proptest! {
         };
         let halves = cost(start, middle).checked_add(cost(middle, end)).unwrap();
         prop_assert!(halves >= cost(start, end));
+    }
+
+    #[test]
+    fn a_rate_prices_any_stretch_as_the_whole_request_does(
+        first in 0i64..400, days in 1i64..400, side in 100u32..3_000_000, clipped: bool, masks: bool,
+        rule in prop::sample::select(vec![
+            AumRule::AreaXDays, AumRule::Union, AumRule::UnionOfFootprints, AumRule::Larger]),
+    ) {
+        let mut body = body(&square(side), YEAR.0, None);
+        if !clipped {
+            body["tools"] = json!([]);
+        }
+        if masks {
+            body["source"]["parameters"]["asset_types"] = json!(["ortho_visual", "ortho_udm2"]);
+        }
+        let (ask, prices) = (ask(&body), Prices::default());
+        let plan = Plan { aum: rule, ..Plan::default() };
+        let from = at(YEAR.0) + (first * 24).hours();
+        let to = from + (days * 24).hours();
+        let rate = rate(&ask, &prices, &plan).unwrap();
+        let by_rate = rate.between(from, from, to).unwrap();
+        let by_request = settled(&ask, &prices, &plan, from, to).unwrap().totals().unwrap();
+        for unit in [Unit::Pu, Unit::Aum] {
+            let (rated, priced) = (by_rate.get(unit).unwrap(), by_request.get(unit).unwrap());
+            // the bytes of each scene are rounded up, and not those of all
+            let more = rated.checked_sub(priced);
+            prop_assert!(more.is_some_and(|more| more.micros() <= days * 10_000), "{rated} {priced}");
+        }
     }
 }

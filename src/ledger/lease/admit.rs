@@ -11,21 +11,54 @@ use crate::units::{Amount, UtcTime};
 /// No single charge is believed that is more than this part of what can be counted at all.
 const COUNTABLE_PART: u64 = 1 << 20;
 
+/// Why a request was not admitted from leases.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Denial {
+    /// The leases have room for it that the journal does not show yet: it may ask again in a moment.
+    Unmarked,
+    /// It must reserve in the books.
+    Unleased,
+}
+
 impl LeaseBook {
-    /// Admits a small request from the leases of all its accounts, or from none: `None` means that it must
-    /// reserve in the books.
-    pub fn admit(&mut self, new: &NewReservation, now: UtcTime) -> Option<Vec<Standing>> {
-        if new.certain || self.requests.contains_key(&new.request) {
-            return None;
+    /// Admits a small request from the leases of all its accounts, or from none.
+    pub fn admit(&mut self, new: &NewReservation, now: UtcTime) -> Result<Vec<Standing>, Denial> {
+        let places = self.places_of(new)?;
+        for (place, claim) in places.iter().zip(&new.claims) {
+            if let Some(lease) = self.lease_mut(*place) {
+                lease.bind(claim.limit.filter(|_| claim.enforced));
+                lease.demand.ask(claim.amount);
+            }
         }
-        let places = self.places_of(&new.claims)?;
-        let good = self.is_good(now) && !self.shown && self.requests.len() < MOST_WAITING;
-        let fits = places.iter().zip(&new.claims).all(|(place, claim)| {
-            self.lease(*place)
-                .is_some_and(|lease| lease.admits(claim.amount))
+        self.enter(new, places, now)
+    }
+
+    /// [`admit`](Self::admit) of a request that has asked already: it is not demanded twice.
+    pub fn admit_marked(
+        &mut self,
+        new: &NewReservation,
+        now: UtcTime,
+    ) -> Result<Vec<Standing>, Denial> {
+        let places = self.places_of(new)?;
+        self.enter(new, places, now)
+    }
+
+    fn enter(
+        &mut self,
+        new: &NewReservation,
+        places: Vec<Place>,
+        now: UtcTime,
+    ) -> Result<Vec<Standing>, Denial> {
+        if !self.is_good(now) || self.shown || self.requests.len() >= MOST_WAITING {
+            return Err(Denial::Unleased);
+        }
+        let denials = places.iter().zip(&new.claims).filter_map(|(place, claim)| {
+            let lease = self.lease(*place);
+            lease.map_or(Some(Denial::Unleased), |lease| lease.denies(claim.amount))
         });
-        if !(good && fits) {
-            return None;
+        if let Some(denial) = denials.max() {
+            self.short |= denial == Denial::Unmarked;
+            return Err(denial);
         }
         for (place, claim) in places.iter().zip(&new.claims) {
             if let Some(lease) = self.leases.get_mut(*place).and_then(Option::as_mut) {
@@ -37,7 +70,7 @@ impl LeaseBook {
         let record = new.held(now);
         self.requests
             .insert(new.request, Request { record, places });
-        Some(standings)
+        Ok(standings)
     }
 
     /// Ends a request that was admitted here; `None` when it was not.
@@ -74,24 +107,21 @@ impl LeaseBook {
         now.duration_since(self.heard_at).unsigned_abs() < LEASE_LIFE
     }
 
-    /// The leases of these claims, made if they are not there yet, with the demand noted. `None` when there
-    /// are too many, or an account is claimed twice.
-    fn places_of(&mut self, claims: &[Claim]) -> Option<Vec<Place>> {
-        let mut places = Vec::with_capacity(claims.len());
-        for claim in claims {
-            let place = self.place_of(claim)?;
+    /// The leases of a request's claims, made if they are not there yet. None of what is in the books or goes
+    /// there anyway, where there are too many, or where an account is claimed twice.
+    fn places_of(&mut self, new: &NewReservation) -> Result<Vec<Place>, Denial> {
+        if new.certain || self.requests.contains_key(&new.request) {
+            return Err(Denial::Unleased);
+        }
+        let mut places = Vec::with_capacity(new.claims.len());
+        for claim in &new.claims {
+            let place = self.place_of(claim).ok_or(Denial::Unleased)?;
             if places.contains(&place) {
-                return None;
+                return Err(Denial::Unleased);
             }
             places.push(place);
         }
-        for (place, claim) in places.iter().zip(claims) {
-            if let Some(lease) = self.lease_mut(*place) {
-                lease.bind(claim.limit.filter(|_| claim.enforced));
-                lease.demand.ask(claim.amount);
-            }
-        }
-        Some(places)
+        Ok(places)
     }
 
     fn place_of(&mut self, claim: &Claim) -> Option<Place> {

@@ -19,6 +19,7 @@ mod tests;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
+pub use self::admit::Denial;
 pub use self::marks::Marks;
 pub use self::orphans::Orphans;
 
@@ -37,7 +38,7 @@ const SMALL_PART: u64 = 4;
 /// Accounts that are leased, or watched in case a lease would pay. More than these reserve every request.
 const MOST_LEASES: usize = 10_000;
 /// Requests to a report, so that none takes the books too long.
-const MOST_RECORDS: usize = 512;
+const MOST_RECORDS: usize = 2048;
 /// Ended requests that may wait for the books. With more, nothing is admitted from leases.
 const MOST_WAITING: usize = 100_000;
 

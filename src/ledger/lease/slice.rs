@@ -1,6 +1,7 @@
 //! One lease: how much of it is left to admit from.
 
 use super::SMALL_PART;
+use super::admit::Denial;
 use super::demand::Demand;
 use crate::policy::{Account, Claim};
 use crate::units::{Amount, UtcTime};
@@ -71,14 +72,14 @@ impl Lease {
         self.held.minus(self.taken()).minus(self.leaving)
     }
 
-    /// What may be admitted from it now: it must be in the books and in the journal.
-    fn free(&self) -> Amount {
+    /// Whether so much may not be admitted from it now: it must be in the books and in the journal.
+    pub(super) fn denies(&self, amount: Amount) -> Option<Denial> {
+        let small = amount <= self.held.part_floor(SMALL_PART);
+        if self.recalled || !small || amount > self.unspent() {
+            return Some(Denial::Unleased);
+        }
         let marked = self.mark.minus(self.acknowledged);
-        self.unspent().min(marked.minus(self.taken()))
-    }
-
-    pub(super) fn admits(&self, amount: Amount) -> bool {
-        !self.recalled && amount <= self.held.part_floor(SMALL_PART) && amount <= self.free()
+        (amount > marked.minus(self.taken())).then_some(Denial::Unmarked)
     }
 
     /// What is left of the account, as far as this replica knows.

@@ -102,7 +102,7 @@ fn write_marks(book: &mut LeaseBook) {
 /// A book whose lease of `org` was granted at the start, with that much in it, and marked.
 fn leasing(amount: u64) -> LeaseBook {
     let mut book = LeaseBook::new(Epoch::from_number(1), at(0));
-    assert_eq!(book.admit(&of_org(0, 1), at(0)), None);
+    assert_eq!(book.admit(&of_org(0, 1), at(0)), Err(Denial::Unleased));
     let report = book.report_due(at(100)).expect("a lease is wanted");
     let answer = granting(&report, |_| units(amount));
     book.acknowledge(report.number, &answer);
@@ -111,7 +111,7 @@ fn leasing(amount: u64) -> LeaseBook {
 }
 
 fn is_admitted(book: &mut LeaseBook, new: &NewReservation, now: UtcTime) -> bool {
-    book.admit(new, now).is_some()
+    book.admit(new, now).is_ok()
 }
 
 /// Admits what the lease has, when the journal keeps up with it.
@@ -176,6 +176,30 @@ fn no_more_is_admitted_than_the_journal_allows() {
     assert!(!is_admitted(&mut book, &of_org(99, 1), at(100)));
     write_marks(&mut book);
     assert!(is_admitted(&mut book, &of_org(99, 1), at(100)));
+}
+
+#[test]
+fn what_the_leases_have_room_for_waits_for_the_journal_and_is_demanded_once() {
+    let mut book = leasing(20);
+    let mark = book.marks()[&key("org")].whole_floor();
+    for number in 1..=mark {
+        let number = number.try_into().expect("few");
+        assert!(is_admitted(&mut book, &of_org(number, 1), at(100)));
+    }
+    let new = of_org(99, 1);
+    assert!(book.runs_short());
+    assert_eq!(book.admit(&new, at(100)), Err(Denial::Unmarked));
+    assert!(book.runs_short(), "somebody waits for a mark");
+    let due = book.marks_due();
+    for _ in 0..9 {
+        assert_eq!(book.admit_marked(&new, at(100)), Err(Denial::Unmarked));
+    }
+    book.not_marked();
+    assert_eq!(book.marks_due(), due, "to ask again demands no more");
+    book.marked(&due);
+    assert!(book.admit_marked(&new, at(100)).is_ok());
+    let beyond = request(98, vec![claim("org", 1, LIMIT), claim("team", 1, LIMIT)]);
+    assert_eq!(book.admit(&beyond, at(100)), Err(Denial::Unleased));
 }
 
 #[test]
@@ -363,7 +387,7 @@ fn standings_count_what_the_account_and_the_lease_have_left() {
         remaining: Some(units(LIMIT + 18)),
     };
     write_marks(&mut book);
-    assert_eq!(book.admit(&of_org(1, 2), at(100)), Some(vec![expected]));
+    assert_eq!(book.admit(&of_org(1, 2), at(100)), Ok(vec![expected]));
 }
 
 #[test]

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use super::lives::{Life, Slice};
 use crate::ledger::{
-    AccountKey, Balance, Breach, Cap, Draws, Entry, EntryKind, Epoch, Event, Evidence, Followed,
-    LedgerError, Meter, NewReservation, NewTopUp, Outcome, Reading, Record, ReplicaId, RequestId,
-    Reserved, Standing, State, TRUE_UP, TopUp, changes, drawn, left, redraw,
+    AccountKey, Balance, Breach, Cap, Commitment, CommitmentId, Draws, Entry, EntryKind, Epoch,
+    Event, Evidence, Followed, GUARD, Kept, Land, LandQuery, LedgerError, MOST_ACCOUNT_BYTES,
+    MOST_ANSWER_BYTES, MOST_OUTLINE_BYTES, Meter, NewReservation, NewTopUp, Outcome, Reading,
+    Record, ReplicaId, RequestId, Reserved, Standing, State, TRUE_UP, TopUp, Turn, changes, drawn,
+    left, redraw,
 };
 use crate::policy::{Account, Claim};
 use crate::units::{Amount, Unit, UtcTime};
@@ -27,6 +29,10 @@ pub(super) struct Books {
     pub(super) top_ups: Vec<TopUp>,
     draws: BTreeMap<AccountKey, Draws>,
     caps: BTreeMap<ReplicaId, Vec<Cap>>,
+    pub(super) commitments: BTreeMap<CommitmentId, Commitment>,
+    /// What was settled and then given back.
+    returned: BTreeMap<AccountKey, Amount>,
+    pub(super) land: BTreeMap<RequestId, (Land, Vec<AccountKey>)>,
     pub(super) entries: Vec<Entry>,
     pub(super) events: Vec<Event>,
 }
@@ -135,6 +141,7 @@ impl Books {
     ) -> Result<Vec<Standing>, LedgerError> {
         let record = self.find(request)?;
         let claims = record.claims.clone();
+        let frees_land = evidence.frees_land(&record);
         let kinds: &[EntryKind] = match record.state {
             State::Unknown { .. } => &[EntryKind::Reconcile],
             ref state if state.is_only_predicted() => &[EntryKind::Reopen, EntryKind::Reconcile],
@@ -146,6 +153,9 @@ impl Books {
         let state = State::Reconciled(evidence.clone());
         self.enter(Some(me), &record.entering(state, now), kinds, now)?;
         self.note(&evidence.by, evidence.event(request), now);
+        if frees_land {
+            self.land.remove(&request);
+        }
         self.standings(me, &claims, now)
     }
 
@@ -174,12 +184,127 @@ impl Books {
         Ok(true)
     }
 
-    pub(super) fn top_up(&mut self, new: NewTopUp, now: UtcTime) -> TopUp {
+    pub(super) fn keep(
+        &mut self,
+        me: Epoch,
+        turn: &Turn,
+        now: UtcTime,
+    ) -> Result<Kept, LedgerError> {
+        let next = &turn.commitment;
+        let known = self.commitments.get(&next.id);
+        if known == Some(next) {
+            return Ok(Kept::Kept(Vec::new()));
+        }
+        if next.version != known.map_or(1, |known| known.version + 1) {
+            return Ok(Kept::Overtaken(known.cloned().map(Box::new)));
+        }
+        let mut short = Vec::new();
+        if let Some(takes) = &turn.takes {
+            takes.check_claims()?;
+            if self.records.contains_key(&takes.request) {
+                return Err(LedgerError::Reused(takes.request));
+            }
+            for claim in &takes.claims {
+                short.extend(self.breach(me, claim, now)?);
+            }
+        }
+        for (account, amount) in &turn.gives_back {
+            self.give_back(account, *amount, turn, now)?;
+        }
+        if !turn.gives_back.is_empty()
+            && let Some(record) = self.records.get_mut(&next.id.request)
+            && let Some(state) = record.state.partly_given_back()
+        {
+            record.state = state;
+        }
+        if let Some(takes) = &turn.takes {
+            let kinds = [EntryKind::Reserve, EntryKind::Settle];
+            self.enter(Some(me), &takes.settled(now), &kinds, now)?;
+        }
+        let told = short.iter().map(|breach| turn.short(breach));
+        for what in told.chain(turn.why.clone()).collect::<Vec<_>>() {
+            self.note(GUARD, what, now);
+        }
+        self.commitments.insert(next.id, next.clone());
+        Ok(Kept::Kept(short))
+    }
+
+    /// No more than is settled there.
+    fn give_back(
+        &mut self,
+        account: &Account,
+        amount: Amount,
+        turn: &Turn,
+        now: UtcTime,
+    ) -> Result<(), LedgerError> {
+        let amount = amount.min(self.balance(account)?.settled);
+        let key = AccountKey::from(account);
+        let returned = self.returned.entry(key).or_default();
+        *returned = returned.saturating_add(amount);
+        for (kind, charged) in [
+            (EntryKind::Reopen, amount),
+            (EntryKind::Reconcile, Amount::ZERO),
+        ] {
+            let line = Line {
+                charged,
+                note: turn.why.as_deref().unwrap_or_default().into(),
+                ..Line::of_lease(account, kind, amount, None)
+            };
+            self.write(line, now)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn lock_land(&mut self, land: &Land) -> Result<bool, LedgerError> {
+        let record = self.find(land.request)?;
+        let accounts: Vec<_> = record
+            .land_accounts()
+            .into_iter()
+            .map(AccountKey::from)
+            .collect();
+        let full = accounts
+            .iter()
+            .any(|account| self.land_bytes(account) >= MOST_ACCOUNT_BYTES);
+        if accounts.is_empty() || land.outline.len() > MOST_OUTLINE_BYTES || full {
+            return Ok(false);
+        }
+        self.land
+            .entry(land.request)
+            .or_insert((land.clone(), accounts));
+        Ok(true)
+    }
+
+    fn land_bytes(&self, account: &AccountKey) -> u64 {
+        let own = self
+            .land
+            .values()
+            .filter(|(_, accounts)| accounts.contains(account));
+        own.map(|(land, _)| bytes(land)).sum()
+    }
+
+    pub(super) fn locked_land(&self, query: &LandQuery) -> Vec<Arc<str>> {
+        let wanted: Vec<_> = query.accounts.iter().map(AccountKey::from).collect();
+        let found = self.land.values().rev().filter(|(land, accounts)| {
+            query.meets(land) && wanted.iter().all(|account| accounts.contains(account))
+        });
+        let fitting = found.scan(0, |sum, (land, _)| {
+            *sum += bytes(land);
+            (*sum <= MOST_ANSWER_BYTES).then(|| Arc::clone(&land.outline))
+        });
+        let mut outlines: Vec<_> = fitting.collect();
+        outlines.reverse();
+        outlines
+    }
+
+    pub(super) fn top_up(&mut self, new: NewTopUp, now: UtcTime) -> Result<TopUp, LedgerError> {
+        if let Some(before) = TopUp::given_before(&new, &self.top_ups)? {
+            return Ok(before.clone());
+        }
         let id = self.top_ups.last().map_or(1, |last| last.id + 1);
         let top_up = TopUp::of(new, id, now);
         self.note(&top_up.by, top_up.event(), now);
         self.top_ups.push(top_up.clone());
-        top_up
+        Ok(top_up)
     }
 
     pub(super) fn publish(&mut self, replica: ReplicaId, caps: &[Cap], now: UtcTime) {
@@ -225,6 +350,7 @@ impl Books {
         for claim in &record.claims {
             for kind in kinds {
                 let state = match kind {
+                    EntryKind::Reserve => &State::Held,
                     EntryKind::Reopen => before.as_ref().map_or(&record.state, |old| &old.state),
                     _ => &record.state,
                 };
@@ -365,11 +491,13 @@ impl Books {
     pub(super) fn balance(&self, account: &Account) -> Result<Balance, LedgerError> {
         let key = AccountKey::from(account);
         let mut balance = Balance::empty(self.accounts.get(&key).unwrap_or(account).clone());
+        let mut returned = self.returned.get(&key).copied().unwrap_or_default();
         balance.drawn = self.draws.get(&key).map_or(Amount::ZERO, drawn);
         for record in self.records.values() {
             let own = |claim: &&Claim| key.is_of(&claim.account);
             for claim in record.claims.iter().filter(own) {
-                add(&mut balance, claim, &record.state).ok_or_else(|| overflow(account))?;
+                let added = add(&mut balance, &mut returned, claim, &record.state);
+                added.ok_or_else(|| overflow(account))?;
             }
         }
         for ((_, leased), slice) in &self.slices {
@@ -382,16 +510,23 @@ impl Books {
     }
 }
 
-fn add(balance: &mut Balance, claim: &Claim, state: &State) -> Option<()> {
+/// `returned` is what was given back of the account, and is not in the sum yet.
+fn add(balance: &mut Balance, returned: &mut Amount, claim: &Claim, state: &State) -> Option<()> {
     match (state, state.charged(claim)) {
         (_, Some(charged)) => {
-            balance.settled = balance.settled.checked_add(charged.min(claim.amount))?;
+            let settled = charged.min(claim.amount);
+            balance.settled = balance.settled.checked_add(settled.minus(*returned))?;
+            *returned = returned.minus(settled);
             balance.overrun = balance.overrun.checked_add(charged.minus(claim.amount))?;
         }
         (State::Held, None) => balance.held = balance.held.checked_add(claim.amount)?,
         (_, None) => balance.unknown = balance.unknown.checked_add(claim.amount)?,
     }
     Some(())
+}
+
+fn bytes(land: &Land) -> u64 {
+    u64::try_from(land.outline.len()).unwrap_or(u64::MAX)
 }
 
 fn used(balance: &Balance) -> Result<Amount, LedgerError> {

@@ -3,7 +3,7 @@
 use super::books::{Books, Line, overflow};
 use crate::ledger::{
     AccountKey, Begun, EntryKind, Epoch, Evidence, Leased, LedgerError, Marks, Proof, Record,
-    ReplicaId, Report, RequestId, State, Want, gave_up, is_quiet, portion,
+    ReplicaId, Report, RequestId, State, Want, gave_up, heard_at, is_quiet, portion,
 };
 use crate::policy::Account;
 use crate::units::{Amount, UtcTime};
@@ -83,7 +83,7 @@ impl Books {
         let life = Life {
             replica,
             began_at: now,
-            seen_at: now,
+            seen_at: self.heard_at(now),
             over: false,
             reported: 0,
         };
@@ -93,6 +93,11 @@ impl Books {
             in_doubt,
             reported,
         })
+    }
+
+    fn heard_at(&self, now: UtcTime) -> UtcTime {
+        let living = self.lives.values().filter(|life| !life.over);
+        heard_at(now, living.map(|life| life.seen_at))
     }
 
     pub(super) fn leave(&mut self, me: Epoch, now: UtcTime) -> Result<(), LedgerError> {
@@ -240,11 +245,12 @@ impl Books {
         report: &Report,
         now: UtcTime,
     ) -> Result<Vec<Leased>, LedgerError> {
+        let seen_at = self.heard_at(now);
         let life = self.lives.get_mut(&me).ok_or(LedgerError::Fenced)?;
         if report.number > life.reported.saturating_add(1) {
             return Err(LedgerError::Restored);
         }
-        life.seen_at = now;
+        life.seen_at = seen_at;
         if report.number > life.reported {
             life.reported = report.number;
             self.book(me, report, now)?;

@@ -160,6 +160,27 @@ async fn a_journal_that_allowed_nothing_leaves_nothing_in_doubt() {
 }
 
 #[tokio::test]
+async fn a_guard_whose_clock_is_behind_is_not_silent() {
+    let (first, second, _) = two().await;
+    first
+        .report(&report(1, 0, 0, LIMIT), at(100))
+        .await
+        .unwrap();
+    second
+        .report(&report(3, 0, 20, LIMIT), at(30))
+        .await
+        .unwrap();
+    let silent = first.give_up(at(80), at(101)).await.unwrap();
+    assert!(!silent.contains(&replica(2)), "{silent:?}");
+    first
+        .report(&report(2, 0, 0, LIMIT), at(130))
+        .await
+        .unwrap();
+    let silent = first.give_up(at(110), at(131)).await.unwrap();
+    assert_eq!(silent, [replica(2)]);
+}
+
+#[tokio::test]
 async fn a_life_that_is_begun_twice_settles_nothing_and_hears_the_same() {
     for given_up in [false, true] {
         let (first, second, epoch) = two().await;

@@ -32,7 +32,7 @@ impl World {
         random[2..].copy_from_slice(&name.to_be_bytes());
         let id = RequestId::new(now, random);
         let new = process.rules.request(&mut self.dice, id, now);
-        if process.book.admit(&new, now).is_some() {
+        if process.book.admit(&new, now).is_ok() {
             let life = process.book.epoch();
             process.exchanges.push(Exchange::of(&new));
             self.tell(|| {

@@ -37,6 +37,7 @@ const QUOTA: &[Row] = &[
 const MY: &[Row] = &[
     row("/products", &[(Get, Read)]),
     row("/subscriptions", &[(Get, Read)]),
+    row("/subscriptions/{subscription}", &[(Get, Read)]),
 ];
 
 const REPORTS: &[Row] = &[row("", &[(Get, Read)])];

@@ -42,6 +42,7 @@ const BASEMAPS: &[Row] = &[
     row("/mosaics/{mosaic}/quads/search", &[(Post, Read)]),
     row("/mosaics/{mosaic}/quads/{quad}", &[(Get, Read)]),
     row("/mosaics/{mosaic}/quads/{quad}/items", &[(Get, Read)]),
+    row("/mosaics/{mosaic}/quads/{quad}/thumb", &[(Get, Read)]),
     row("/mosaics/{mosaic}/quads", &[(Get, Read)]),
     row("/mosaics/{mosaic}/grid", &[(Get, Read)]),
     row("/mosaics/{mosaic}/wmts", &[(Get, TileService)]),

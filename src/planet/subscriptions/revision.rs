@@ -40,6 +40,13 @@ pub enum Presence {
     Over,
 }
 
+impl Present {
+    /// Whether it would run until somebody stops it, once it is reactivated.
+    pub fn goes_on_without_end(&self) -> bool {
+        self.presence != Presence::Live && self.ask.end.is_none()
+    }
+}
+
 #[derive(Deserialize)]
 struct RawPresent {
     status: Option<String>,

@@ -56,6 +56,7 @@ pub(in crate::simulator) fn answer(
     match (call.method.as_str(), rest) {
         ("GET", ["my", "products"]) => Ok(listed(call, &[product(world)])),
         ("GET", ["my", "subscriptions"]) => Ok(Answer::json(&json!([plan(call, world)]))),
+        ("GET", ["my", "subscriptions", "1"]) => Ok(Answer::json(&plan(call, world))),
         (_, ["quota-reservations", tail @ ..]) => reservations(call, tail, world),
         _ => Err(Refusal::no_route()),
     }

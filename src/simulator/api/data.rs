@@ -6,6 +6,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::StatusCode;
+use md5::Md5;
 use serde_json::{Map, Value, json};
 
 use super::{bundles, data_search, scene_km2, tiles};
@@ -190,6 +191,7 @@ fn asset(call: &Call, [kind, item, name]: [&str; 3], world: &World) -> Value {
         },
     });
     if stage == Some(Stage::Done) {
+        shown["md5_digest"] = storage::digest::<Md5>(world.options.asset_bytes).into();
         let expires = later(call.now, LINK_LASTS);
         let token = storage::token(&json!({
             "sub": "pretended", "item_type_id": kind, "item_id": item, "asset_type": name,

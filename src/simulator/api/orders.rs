@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use serde_json::{Value, json};
+use sha2::Sha256;
 
 use super::order_price::{self, Priced};
 use super::{bundles, page};
@@ -150,7 +151,7 @@ pub(in crate::simulator) fn manifest(id: &str, world: &World) -> Result<Answer, 
     let order = world.orders.0.get(id);
     let order = order.ok_or_else(|| Refusal::not_found(format!("order {id}")))?;
     let size = world.options.asset_bytes;
-    let digest = storage::digest(size);
+    let digest = storage::digest::<Sha256>(size);
     let files: Vec<Value> = order
         .files
         .iter()

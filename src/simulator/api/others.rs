@@ -34,8 +34,16 @@ pub(in crate::simulator) fn answer(
             world.things.remove(&key);
             Ok(Answer::empty(StatusCode::NO_CONTENT))
         }
-        ("GET", ["destinations", "v1"]) => Ok(list(&key, "destinations", world)),
-        ("GET", ["tasking", "v2", "orders" | "captures"]) => Ok(list(&key, "results", world)),
+        ("GET", ["destinations", "v1"]) => {
+            let archived = call
+                .parameter("archived")
+                .is_some_and(|text| text == "true");
+            let wanted = |thing: &Value| archived != thing["archived"].is_null();
+            Ok(list(&key, "destinations", world, wanted))
+        }
+        ("GET", ["tasking", "v2", "orders" | "captures"]) => {
+            Ok(list(&key, "results", world, |_| true))
+        }
         ("GET", ["analytics", ..]) => Ok(Answer::json(&json!({"data": [], "links": []}))),
         ("GET", ["reports", _, ..]) => Ok(Answer::json(&json!({"_links": {}, "reports": []}))),
         ("POST", ["destinations", "v1"]) => create(call, &key, world),
@@ -51,7 +59,12 @@ pub(in crate::simulator) fn answer(
             let changes = call.json()?;
             let thing = known(&key, world)?;
             for (name, change) in changes.as_object().into_iter().flatten() {
-                thing[name.as_str()] = change.clone();
+                let (name, change) = match (name.as_str(), change) {
+                    ("archive", Value::Bool(true)) => ("archived", call.now.to_string().into()),
+                    ("archive", _) => ("archived", Value::Null),
+                    (name, change) => (name, change.clone()),
+                };
+                thing[name] = change;
             }
             Ok(Answer::json(thing))
         }
@@ -69,7 +82,7 @@ fn known<'a>(key: &str, world: &'a mut World) -> Result<&'a mut Value, Refusal> 
     thing.ok_or_else(|| Refusal::not_found(key))
 }
 
-fn list(key: &str, name: &str, world: &World) -> Answer {
+fn list(key: &str, name: &str, world: &World, wanted: impl Fn(&Value) -> bool) -> Answer {
     let prefix = format!("{key}/");
     let things = world
         .things
@@ -78,6 +91,7 @@ fn list(key: &str, name: &str, world: &World) -> Answer {
     let listed: Vec<&Value> = things
         .filter(|(path, _)| !path.ends_with("/default"))
         .map(|(_, thing)| thing)
+        .filter(|thing| wanted(thing))
         .collect();
     Answer::json(&json!({"_links": {}, name: listed}))
 }

@@ -92,6 +92,17 @@ impl Subscription {
         Ok(cost)
     }
 
+    /// Pays for the first whole day that is over and not paid for yet: when it was over, and what it cost.
+    pub(super) fn pay_a_day(&mut self, now: UtcTime) -> Option<(UtcTime, Cost)> {
+        let over = later(self.paid_until, Duration::from_secs(DAY_SECONDS));
+        if over > now || over <= self.paid_until {
+            return None;
+        }
+        let before = self.paid_until;
+        let cost = self.pay(over).unwrap_or_default();
+        (self.paid_until > before).then_some((over, cost))
+    }
+
     pub(super) fn status(&self, now: UtcTime) -> &'static str {
         match self.stopped {
             Some(stopped) => stopped,
@@ -161,6 +172,22 @@ mod tests {
         assert_eq!(days("2026-01-02T00:00:00Z"), 1);
         assert_eq!(days("2026-01-02T00:00:00Z"), 0);
         assert_eq!(days("2026-02-01T00:00:00Z"), 1);
+    }
+
+    #[test]
+    fn each_day_is_paid_for_when_it_is_over() {
+        let mut subscription = read(
+            &json!({"id": "PS_ARD", "start_time": "2026-01-01T06:00:00Z",
+            "end_time": "2026-01-04T00:00:00Z"}),
+        )
+        .unwrap();
+        let now = "2026-03-01T00:00:00Z".parse().unwrap();
+        let mut over = Vec::new();
+        while let Some((when, cost)) = subscription.pay_a_day(now) {
+            assert!(!cost.aum.amount().is_zero());
+            over.push(when.to_string());
+        }
+        assert_eq!(over, ["2026-01-02T06:00:00Z", "2026-01-03T06:00:00Z"]);
     }
 
     #[test]

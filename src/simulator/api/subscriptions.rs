@@ -66,23 +66,25 @@ pub(in crate::simulator) fn answer(
     }
 }
 
-/// Charges the whole days that have passed for what still runs.
+/// Charges each whole day that has passed for what still runs, at the moment when it was over.
 pub(in crate::simulator) fn accrue(world: &mut World, now: UtcTime) {
     let mut charges = Vec::new();
     for (id, subscription) in &mut world.subscriptions.0 {
         if subscription.stopped.is_some() {
             continue;
         }
-        let cost = subscription.pay(now).unwrap_or_default();
-        if cost.pu.amount().is_zero() && cost.aum.amount().is_zero() {
-            continue;
+        while let Some((over, cost)) = subscription.pay_a_day(now) {
+            if cost.pu.amount().is_zero() && cost.aum.amount().is_zero() {
+                continue;
+            }
+            let mut charge = charge(id, "forward fill", cost);
+            charge.time = over;
+            "-".clone_into(&mut charge.method);
+            charge.path = format!("/subscriptions/v1/{id}");
+            charges.push(charge);
         }
-        let mut charge = charge(id, "forward fill", cost);
-        charge.time = now;
-        "-".clone_into(&mut charge.method);
-        charge.path = format!("/subscriptions/v1/{id}");
-        charges.push(charge);
     }
+    charges.sort_by_key(|charge| charge.time);
     world.bill.charges.extend(charges);
 }
 

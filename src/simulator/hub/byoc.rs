@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use super::listed;
 use crate::simulator::answer::Answer;
 use crate::simulator::bill::Charge;
 use crate::simulator::call::Call;
@@ -27,14 +28,14 @@ pub(super) fn answer(
     let key = format!("{api}/{}", rest.join("/"));
     let method = call.method.as_str();
     if matches!(method, "GET" | "HEAD") {
-        return read(rest, &key, world);
+        return read(call, rest, &key, world);
     }
     let answer = write(call, rest, &key, world)?;
     let charge = Charge::of(api, format!("{method} {}", rest.join("/")));
     Ok(answer.charging(charge.pu(figures::whole_pu(1))))
 }
 
-fn read(rest: &[&str], key: &str, world: &World) -> Result<Answer, Refusal> {
+fn read(call: &Call, rest: &[&str], key: &str, world: &World) -> Result<Answer, Refusal> {
     match rest {
         ["collections"] | ["collections", _, "tiles"] => {
             let prefix = format!("{key}/");
@@ -42,8 +43,8 @@ fn read(rest: &[&str], key: &str, world: &World) -> Result<Answer, Refusal> {
                 path.strip_prefix(&prefix)
                     .is_some_and(|tail| !tail.contains('/'))
             });
-            let data: Vec<&Value> = children.map(|(_, value)| value).collect();
-            Ok(Answer::json(&json!({"data": data, "links": {}})))
+            let data: Vec<Value> = children.map(|(_, value)| value.clone()).collect();
+            Ok(listed(call, &data))
         }
         ["collections", _, "tiles", _, "files", ..] | ["collections", _, "arrays", ..] => {
             Ok(Answer::json(&json!({"data": []})))

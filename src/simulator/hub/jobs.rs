@@ -8,7 +8,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::script::Script;
-use super::{body, price, process};
+use super::{body, grids, listed, price, process};
 use crate::simulator::answer::Answer;
 use crate::simulator::bill::Charge;
 use crate::simulator::call::Call;
@@ -108,7 +108,7 @@ pub(super) fn answer_batch(
             let data: Vec<Value> = tasks
                 .map(|(id, task)| task.to_json(id, options, call.now))
                 .collect();
-            Ok(Answer::json(&json!({"data": data, "links": {}})))
+            Ok(listed(call, &data))
         }
         ("GET", [id, "tiles"]) => {
             world.task(id)?;
@@ -230,8 +230,8 @@ fn create(call: &Call, world: &mut World, kind: Kind) -> Result<Answer, Refusal>
     let place = body::place(&request["input"], planar);
     let (grid, old_grid) = (&body.json["input"], &body.json["tilingGrid"]);
     let tiles = match (grid["type"].as_str(), old_grid) {
-        (_, Value::Object(_)) => tiles(old_grid, place),
-        (Some("tiling-grid"), _) => tiles(grid, place),
+        (_, Value::Object(_)) => grids::tiles(old_grid, place, UNSEEN_SIDE),
+        (Some("tiling-grid"), _) => grids::tiles(grid, place, UNSEEN_SIDE),
         _ => UNSEEN_FEATURES,
     };
     let task = Task {
@@ -261,38 +261,6 @@ fn with_script(mut request: Value, script_at: &str, script: &str) -> Value {
         holder.insert("evalscript".to_owned(), script.into());
     }
     request
-}
-
-/// The tiles of a grid that a box touches, in units of our own size of a feature.
-fn tiles(grid: &Value, [west, south, east, north]: [f64; 4]) -> f64 {
-    const METRES_PER_DEGREE: f64 = 111_320.0;
-    let edge = match grid["id"].as_u64() {
-        Some(1) => 10_000.0,
-        Some(2 | 6) => 100_000.0,
-        Some(3) => METRES_PER_DEGREE,
-        _ => 20_000.0,
-    };
-    let resolution = grid["resolution"]
-        .as_f64()
-        .filter(|step| *step > 0.0)
-        .unwrap_or(10.0);
-    let resolution = if grid["id"].as_u64() == Some(3) {
-        resolution * METRES_PER_DEGREE
-    } else {
-        resolution
-    };
-    let shrunk = f64::midpoint(north, south).to_radians().cos().abs();
-    let across = ((east - west).abs() * shrunk * METRES_PER_DEGREE / edge)
-        .ceil()
-        .max(1.0);
-    let down = ((north - south).abs() * METRES_PER_DEGREE / edge)
-        .ceil()
-        .max(1.0);
-    let side = |buffer: &str| {
-        let buffer = grid[buffer].as_f64().unwrap_or_default();
-        (edge / resolution + 2.0 * buffer) / f64::from(UNSEEN_SIDE)
-    };
-    across * down * side("bufferX") * side("bufferY")
 }
 
 fn act(call: &Call, id: &str, action: &str, world: &mut World) -> Result<Answer, Refusal> {

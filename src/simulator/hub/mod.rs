@@ -3,6 +3,7 @@
 mod body;
 pub(super) mod byoc;
 mod catalog;
+mod grids;
 pub(super) mod jobs;
 mod ogc;
 mod price;
@@ -11,10 +12,10 @@ mod script;
 mod statistics;
 pub(super) mod token;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::answer::Answer;
-use super::call::Call;
+use super::call::{Call, Site};
 use super::refusal::Refusal;
 use super::world::World;
 
@@ -30,9 +31,8 @@ pub(super) fn answer(call: &Call, segments: &[&str], world: &mut World) -> Resul
         | ["api", "v1" | "v2", "batch", "process", rest @ ..] => {
             jobs::answer_batch(call, rest, world, jobs::Kind::Batch)
         }
-        ["batch", "v2", "tilinggrids", ..] | ["api", "v1" | "v2", "batch", "tilinggrids", ..] => {
-            Ok(Answer::json(&json!({"data": []})))
-        }
+        ["batch", "v2", "tilinggrids", rest @ ..]
+        | ["api", "v1" | "v2", "batch", "tilinggrids", rest @ ..] => grids::answer(call, rest),
         ["statistics", "batch", "v1", rest @ ..]
         | ["api", "v1", "statistics", "batch", rest @ ..] => {
             jobs::answer_batch(call, rest, world, jobs::Kind::BatchStatistics)
@@ -52,4 +52,20 @@ pub(super) fn answer(call: &Call, segments: &[&str], world: &mut World) -> Resul
         }
         _ => Err(Refusal::no_route()),
     }
+}
+
+/// A page of a list, and the token that stands for the next one where there is more.
+fn listed(call: &Call, all: &[Value]) -> Answer {
+    const MAX_PAGE: usize = 100;
+    let size = call.number("count").unwrap_or(MAX_PAGE).clamp(1, MAX_PAGE);
+    let start = call.number("viewtoken").unwrap_or_default().min(all.len());
+    let end = start.saturating_add(size).min(all.len());
+    let address = call.link(Site::SentinelHub, &call.path);
+    let mut links = json!({"@id": address});
+    if end < all.len() {
+        links["nextToken"] = end.to_string().into();
+        links["next"] = format!("{address}?count={size}&viewtoken={end}").into();
+    }
+    let shown = all.get(start..end).unwrap_or_default();
+    Answer::json(&json!({"data": shown, "links": links}))
 }

@@ -145,7 +145,7 @@ fn features(call: &Call) -> Result<Answer, Refusal> {
             json!({"type": "Feature", "geometry": shape, "properties": {
                 "id": format!("S2_{}", scene.at.as_second()), "date": date,
                 "time": time.trim_end_matches('Z'), "cloudCoverPercentage": scene.cloud,
-                "path": "s3://pretended/scene", "crs": "EPSG:4326"}})
+                "path": format!("s3://pretended/tiles/33/T/WM/{}/0", date.replace('-', "/")), "crs": "EPSG:4326"}})
         })
         .collect();
     let asked = parameter(call, "time").map(|_| range);

@@ -5,12 +5,13 @@ use proptest::prelude::*;
 use proptest::sample::subsequence;
 use proptest::test_runner::TestCaseError;
 
+use super::commitments::commitment;
 use super::follows::{after, order, seen};
 use super::meters::read;
 use super::words::*;
 use crate::ledger::{
-    AccountKey, Cap, Charge, ChargeSource, Epoch, Ledger, LedgerError, NewTopUp, Outcome, Proof,
-    Report, Want, replay,
+    AccountKey, Cap, Charge, ChargeSource, Commitment, Epoch, Ledger, LedgerError, NewTopUp,
+    Outcome, Proof, Report, Turn, Want, replay,
 };
 use crate::policy::{Account, Claim};
 use crate::units::{Amount, Amounts, Unit};
@@ -23,6 +24,8 @@ pub(in crate::store) enum Step {
     /// Requests admitted from leases, how they ended, and what each account's lease should hold.
     Report(u64, Vec<(u64, Vec<Claim>, Outcome)>, Vec<Want>),
     Recall(Vec<Account>),
+    /// One of a few commitments at some version, what it takes under which name, and what it gives back.
+    Keep(u64, u64, Option<(u64, Vec<Claim>)>, Vec<(Account, Amount)>),
     TopUp(NewTopUp),
     Publish(Vec<Cap>),
     /// Follows what a request made, from so many seconds on.
@@ -67,6 +70,19 @@ impl Step {
                 }
                 format!("{}: {answer:?}", report.number)
             }
+            Self::Keep(number, version, takes, gives_back) => {
+                let takes = takes.as_ref();
+                let turn = Turn {
+                    commitment: Commitment {
+                        version: *version,
+                        ..commitment(*number)
+                    },
+                    takes: takes.map(|(name, claims)| request(*name, claims.clone())),
+                    gives_back: gives_back.clone(),
+                    why: (version % 2 == 0).then(|| "it was cancelled".to_owned()),
+                };
+                format!("{:?}", books.keep(&[turn], noon()).await)
+            }
             Self::Recall(accounts) => format!("{:?}", books.recall(accounts, noon()).await),
             Self::TopUp(new) => format!("{:?}", books.top_up(new, noon()).await),
             Self::Publish(caps) => format!("{:?}", books.publish(caps, noon()).await),
@@ -105,6 +121,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (number(), 0..40_u64).prop_map(|(number, pu)| Step::Reconcile(number, pu)),
         4 => report(),
         1 => subsequence(accounts().to_vec(), 0..3).prop_map(Step::Recall),
+        2 => kept(),
         1 => top_up().prop_map(Step::TopUp),
         1 => vec(proptest::option::of(0..60_u64), 3).prop_map(|limits| Step::Publish(caps(&limits))),
         2 => (number(), 0..60_u64).prop_map(|(number, seconds)| Step::Follow(number, seconds)),
@@ -144,6 +161,20 @@ fn report() -> impl Strategy<Value = Step> {
     })
 }
 
+/// Names that nobody else reserves for; now and then twice, or that of the request which made it.
+fn kept() -> impl Strategy<Value = Step> {
+    let takes = proptest::option::of((60..90_u64, claims()));
+    let gives_back = vec((0..5_usize, 0..30_u64), 0..3).prop_map(|given| {
+        let given = given.into_iter();
+        given
+            .map(|(place, amount)| (accounts()[place].clone(), units(amount)))
+            .collect()
+    });
+    (0..3_u64, 1..6_u64, takes, gives_back).prop_map(|(number, version, takes, gives_back)| {
+        Step::Keep(number, version, takes, gives_back)
+    })
+}
+
 fn small_claims() -> impl Strategy<Value = Vec<Claim>> {
     let accounts = subsequence(accounts().to_vec(), 0..3);
     (accounts, 0..4_u64).prop_map(|(accounts, amount)| {
@@ -175,6 +206,7 @@ fn top_up() -> impl Strategy<Value = NewTopUp> {
                 expires_at: end.map(at),
                 reason: "harvest".into(),
                 by: "ops".into(),
+                key: None,
             }
         })
 }
@@ -281,11 +313,13 @@ pub(in crate::store) async fn compare(
     prop_assert_eq!(ours.unwrap(), theirs.unwrap());
     let (ours, theirs) = (store.events(0, 999).await, model.events(0, 999).await);
     prop_assert_eq!(ours.unwrap(), theirs.unwrap());
+    let (ours, theirs) = (store.commitments().await, model.commitments().await);
+    prop_assert_eq!(ours.unwrap(), theirs.unwrap());
     let (ours, theirs) = (store.meters().await, model.meters().await);
     prop_assert_eq!(ours.unwrap(), theirs.unwrap());
     let (ours, theirs) = (store.next_due().await, model.next_due().await);
     prop_assert_eq!(ours.unwrap(), theirs.unwrap());
-    for number in (0..12).chain(100..160) {
+    for number in (0..12).chain(60..90).chain(100..160) {
         let (ours, theirs) = (
             store.record(id(number)).await,
             model.record(id(number)).await,

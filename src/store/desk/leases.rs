@@ -35,8 +35,10 @@ impl Desk {
                     desk.lease(me, want, now)?;
                 }
             }
-            if let Some(life) = desk.context_mut()?.lives.get_mut(&me) {
-                life.seen_at = now;
+            let context = desk.context_mut()?;
+            let seen_at = context.heard_at(now);
+            if let Some(life) = context.lives.get_mut(&me) {
+                life.seen_at = seen_at;
                 life.reported = life.reported.max(report.number);
             }
             desk.changed.lives.insert(me);

@@ -94,8 +94,12 @@ impl Desk {
         }
         let context = self.context_mut()?;
         let epoch = Epoch::from_number(context.last_life.number() + 1);
+        let life = Life {
+            seen_at: context.heard_at(now),
+            ..Life::new(replica, now)
+        };
         context.last_life = epoch;
-        context.lives.insert(epoch, Life::new(replica, now));
+        context.lives.insert(epoch, life);
         self.changed.lives.insert(epoch);
         self.me = Some(epoch);
         Ok(Begun {

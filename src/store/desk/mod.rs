@@ -3,6 +3,7 @@
 //!
 //! Each step is decided whole, or it changes nothing on the desk.
 
+mod commitments;
 mod follows;
 mod leases;
 mod limits;
@@ -16,8 +17,8 @@ use std::sync::Arc;
 use super::rows::StoredClaim;
 use super::tables::{Context, Loaded, MeterKey, Row, Wanted};
 use crate::ledger::{
-    AccountKey, Cap, EntryKind, Epoch, Event, Followed, LedgerError, Meter, Record, ReplicaId,
-    RequestId, State,
+    AccountKey, Cap, Commitment, CommitmentId, EntryKind, Epoch, Event, Followed, Land,
+    LedgerError, Meter, Record, ReplicaId, RequestId, State,
 };
 use crate::policy::Claim;
 use crate::units::{Amount, UtcTime};
@@ -35,6 +36,8 @@ pub(super) struct Desk {
     rows: HashMap<AccountKey, Row>,
     /// Those under way, and whatever the current batch has touched.
     records: HashMap<RequestId, Record>,
+    /// Those that the current batch is about.
+    commitments: HashMap<CommitmentId, Commitment>,
     /// Which life holds a reservation, of those that a step of the batch may end for it.
     holders: BTreeMap<RequestId, Epoch>,
     /// Reservations of the current batch that the tables hold and nobody can read, and why.
@@ -51,6 +54,7 @@ struct Changed {
     accounts: BTreeSet<AccountKey>,
     /// And whether the tables have not met it before.
     records: BTreeMap<RequestId, bool>,
+    commitments: BTreeSet<CommitmentId>,
     lives: BTreeSet<Epoch>,
     top_ups: BTreeSet<i64>,
     followed: BTreeSet<RequestId>,
@@ -59,6 +63,8 @@ struct Changed {
     caps: Option<Vec<Cap>>,
     entries: Vec<NewEntry>,
     events: Vec<Event>,
+    land: Vec<NewLand>,
+    freed: Vec<RequestId>,
 }
 
 /// What a batch has changed, as the tables write it: rows and records in the order of their keys.
@@ -66,6 +72,7 @@ struct Changed {
 pub(super) struct Changes<'a> {
     pub(super) rows: Vec<&'a Row>,
     pub(super) records: Vec<ChangedRecord<'a>>,
+    pub(super) commitments: Vec<&'a Commitment>,
     pub(super) lives: Vec<(Epoch, &'a super::tables::Life)>,
     pub(super) top_ups: Vec<&'a crate::ledger::TopUp>,
     pub(super) followed: Vec<&'a Followed>,
@@ -75,6 +82,16 @@ pub(super) struct Changes<'a> {
     pub(super) entries: &'a [NewEntry],
     /// Not numbered yet.
     pub(super) events: &'a [Event],
+    pub(super) land: &'a [NewLand],
+    /// Requests whose land is not locked any more; after what is.
+    pub(super) freed: &'a [RequestId],
+}
+
+/// Land to be kept, unless it is.
+#[derive(Debug)]
+pub(super) struct NewLand {
+    pub(super) land: Land,
+    pub(super) account_ids: Vec<i64>,
 }
 
 #[derive(Debug)]
@@ -120,6 +137,7 @@ impl Changes<'_> {
     pub(super) const fn is_empty(&self) -> bool {
         self.rows.is_empty()
             && self.records.is_empty()
+            && self.commitments.is_empty()
             && self.lives.is_empty()
             && self.top_ups.is_empty()
             && self.followed.is_empty()
@@ -127,6 +145,8 @@ impl Changes<'_> {
             && self.caps.is_none()
             && self.entries.is_empty()
             && self.events.is_empty()
+            && self.land.is_empty()
+            && self.freed.is_empty()
     }
 }
 
@@ -158,6 +178,7 @@ impl Desk {
             context: None,
             rows: HashMap::new(),
             records: HashMap::new(),
+            commitments: HashMap::new(),
             holders: BTreeMap::new(),
             broken: HashMap::new(),
             followed: BTreeMap::new(),
@@ -191,6 +212,9 @@ impl Desk {
         wanted.requests.retain(|id| !self.records.contains_key(id));
         let mut seen = BTreeSet::new();
         wanted.requests.retain(|id| seen.insert(*id));
+        wanted
+            .commitments
+            .retain(|id| !self.commitments.contains_key(id));
         let mut seen = BTreeSet::new();
         wanted.accounts.retain(|account| {
             let key = AccountKey::from(account);
@@ -204,6 +228,7 @@ impl Desk {
             rows,
             records,
             broken,
+            commitments,
             held,
             followed,
             meters,
@@ -215,6 +240,9 @@ impl Desk {
         }
         for record in records {
             self.records.entry(record.request).or_insert(record);
+        }
+        for commitment in commitments {
+            self.commitments.entry(commitment.id).or_insert(commitment);
         }
         let said = |(request, why): (RequestId, LedgerError)| (request, why.to_string());
         self.broken.extend(broken.into_iter().map(said));
@@ -251,6 +279,7 @@ impl Desk {
         let context = self.context()?;
         let life = |epoch: &Epoch| Some((*epoch, context.lives.get(epoch)?));
         let top_up = |id| context.top_ups.get(id);
+        let commitments = self.changed.commitments.iter();
         let followed = |request| self.followed.get(request);
         let meter = |(key, fresh): (&MeterKey, &bool)| {
             let (meter, fresh) = (self.meters.get(key)?, *fresh);
@@ -259,6 +288,9 @@ impl Desk {
         Ok(Changes {
             rows: rows.collect::<Result<_, _>>()?,
             records: records.collect::<Result<_, _>>()?,
+            commitments: commitments
+                .filter_map(|id| self.commitments.get(id))
+                .collect(),
             lives: self.changed.lives.iter().filter_map(life).collect(),
             top_ups: self.changed.top_ups.iter().filter_map(top_up).collect(),
             followed: self.changed.followed.iter().filter_map(followed).collect(),
@@ -270,6 +302,8 @@ impl Desk {
                 .map(|caps| (self.replica, caps)),
             entries: &self.changed.entries,
             events: &self.changed.events,
+            land: &self.changed.land,
+            freed: &self.changed.freed,
         })
     }
 
@@ -288,6 +322,7 @@ impl Desk {
         }
         self.committed_me = self.me;
         self.broken.clear();
+        self.commitments.clear();
         self.holders.clear();
         self.followed.clear();
         self.meters.clear();

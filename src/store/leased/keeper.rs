@@ -1,21 +1,21 @@
 //! What goes on beside the requests: marks to the journal, reports to the books, orphans cleared up, and
 //! silent replicas given up.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tracing::{debug, error, warn};
 
 use super::{LeasedBooks, not_written};
-use crate::ledger::{Cap, Epoch, LedgerError, Marks, ReplicaId};
-use crate::units::{Amount, Unit, UtcTime};
+use crate::ledger::{Epoch, LedgerError, Marks, differing};
+use crate::units::UtcTime;
 
 /// How often the books hear what was spent. What was not reported is in doubt after a crash.
 const REPORT_EVERY: Duration = Duration::from_millis(50);
 /// How often marks are looked after, if no request has said that they run short.
 const MARK_EVERY: Duration = Duration::from_millis(25);
 const LOOK_FOR_SILENT_EVERY: Duration = Duration::from_secs(5);
+const LOOK_AT_LIMITS_EVERY: Duration = Duration::from_secs(5);
 /// A replica that was silent for so long is given up. It has stopped admitting from its leases long before.
 const SILENT_FOR: Duration = Duration::from_secs(20);
 /// Reports in a row until the books are up to date; more than that come faster than they can be told.
@@ -28,12 +28,10 @@ pub(super) fn keep(books: &Arc<LeasedBooks>) {
     }));
     tokio::spawn(every(
         Arc::downgrade(books),
-        LOOK_FOR_SILENT_EVERY,
-        async |books| {
-            books.give_up_the_silent().await;
-            books.compare_limits().await;
-        },
+        LOOK_AT_LIMITS_EVERY,
+        async |books| books.compare_limits().await,
     ));
+    tokio::spawn(give_up_the_silent(Arc::downgrade(books)));
     tokio::spawn(note_what_was_reported(Arc::downgrade(books)));
     tokio::spawn(mark(Arc::downgrade(books)));
 }
@@ -52,6 +50,14 @@ async fn every(
         };
         task(&books).await;
     }
+}
+
+/// Gives up whoever is silent, once others have had the time to be heard: this guard's clock may be ahead of
+/// theirs.
+async fn give_up_the_silent(books: Weak<LeasedBooks>) {
+    tokio::time::sleep(SILENT_FOR).await;
+    let look = async |books: &LeasedBooks| books.give_up_the_silent().await;
+    every(books, LOOK_FOR_SILENT_EVERY, look).await;
 }
 
 /// Keeps the journal's word of what the books have taken fresh, also while no marks are due.
@@ -95,19 +101,22 @@ impl LeasedBooks {
         let (books, to_write) = (Arc::clone(self), marks.clone());
         let write = move || books.write_marks(epoch, &to_write);
         let answer = tokio::task::spawn_blocking(write).await;
-        let mut state = self.state();
-        match answer {
-            Ok(Ok(())) if state.book.epoch() == epoch => state.book.marked(&marks),
-            Ok(Ok(())) => {}
-            Ok(Err(cause)) => {
-                error!(%cause, "the journal cannot be written; small requests reserve in the books");
-                state.book.not_marked();
-            }
-            Err(cause) => {
-                error!(%cause, "the journal's task did not end well");
-                state.book.not_marked();
+        {
+            let mut state = self.state();
+            match answer {
+                Ok(Ok(())) if state.book.epoch() == epoch => state.book.marked(&marks),
+                Ok(Ok(())) => {}
+                Ok(Err(cause)) => {
+                    error!(%cause, "the journal cannot be written; small requests reserve in the books");
+                    state.book.not_marked();
+                }
+                Err(cause) => {
+                    error!(%cause, "the journal's task did not end well");
+                    state.book.not_marked();
+                }
             }
         }
+        self.marked.notify_waiters();
     }
 
     pub(super) fn write_marks(&self, epoch: Epoch, marks: &Marks) -> Result<(), LedgerError> {
@@ -271,51 +280,5 @@ impl LeasedBooks {
             }
             Err(cause) => debug!(%cause, "could not look for silent guards"),
         }
-    }
-}
-
-/// The budgets whose limits are not the same with every replica that has published any.
-fn differing(published: &[(ReplicaId, Cap)]) -> BTreeSet<(Arc<str>, Unit)> {
-    let replicas: BTreeSet<ReplicaId> = published.iter().map(|(replica, _)| *replica).collect();
-    let name = |cap: &Cap| (Arc::clone(&cap.budget), cap.unit);
-    let mut limits: BTreeMap<_, Vec<Option<Amount>>> = BTreeMap::new();
-    for (_, cap) in published {
-        limits.entry(name(cap)).or_default().push(cap.limit);
-    }
-    let differ = |limits: &Vec<Option<Amount>>| {
-        limits.len() < replicas.len() || limits.windows(2).any(|two| two[0] != two[1])
-    };
-    let differing = limits.into_iter().filter(|(_, limits)| differ(limits));
-    differing.map(|(name, _)| name).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_limit_differs_when_one_guard_has_another_or_none() {
-        let guard = |number| ReplicaId::from_uuid(uuid::Uuid::from_u128(number));
-        let cap = |budget: &str, whole: u64| Cap {
-            budget: budget.into(),
-            unit: Unit::Pu,
-            limit: Amount::from_whole(whole),
-        };
-        let mut published = vec![
-            (guard(1), cap("org", 5)),
-            (guard(1), cap("team", 5)),
-            (guard(2), cap("org", 5)),
-            (guard(2), cap("team", 4)),
-        ];
-        let names = |published: &[(ReplicaId, Cap)]| {
-            let differing = differing(published);
-            differing
-                .into_iter()
-                .map(|(budget, _)| budget.to_string())
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(names(&published), ["team"]);
-        published.push((guard(2), cap("new", 1)));
-        assert_eq!(names(&published), ["new", "team"]);
     }
 }

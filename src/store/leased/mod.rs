@@ -17,19 +17,25 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
+use tokio::time::timeout;
 use tracing::{debug, warn};
 
 use crate::clock::Clock;
 use crate::ledger::{
-    AccountKey, Balance, Begun, Breach, Cap, Entry, Event, Evidence, Fingerprint, Followed,
-    LeaseBook, Leased, Ledger, LedgerError, Marks, Meter, NewFollowed, NewReservation, NewTopUp,
-    Orphans, Outcome, Proof, Reading, Record, ReplicaId, Report, RequestId, Reserved, Seen,
-    Spending, Standing, TopUp,
+    AccountKey, Balance, Begun, Breach, Cap, Commitment, Denial, Entry, Event, Evidence,
+    Fingerprint, Followed, Kept, Land, LandQuery, LeaseBook, Leased, Ledger, LedgerError, Marks,
+    Meter, NewFollowed, NewReservation, NewTopUp, Orphans, Outcome, Proof, Reading, Record,
+    ReplicaId, Report, RequestId, Reserved, Seen, Spending, Standing, Told, TopUp, Turn,
 };
 use crate::planet::Kind;
 use crate::policy::Account;
 use crate::units::{Amount, Unit, UtcTime};
 
+/// How many writes of the journal a request waits for, and how long for each.
+const MARKINGS: usize = 3;
+const MARKING: Duration = Duration::from_millis(20);
+/// Requests in doubt that are remembered; of more the oldest are forgotten, which nobody sends again.
+const MOST_DOUBTFUL: usize = 10_000;
 /// How often a request asks again whose budget is only short because others lease of it.
 const GATHERINGS: usize = 6;
 /// They hear of it with their next report.
@@ -47,6 +53,8 @@ pub struct LeasedBooks {
     beginning: tokio::sync::Mutex<()>,
     /// A lease runs short of what the journal allows.
     running_short: Notify,
+    /// The journal has been written, or could not be.
+    marked: Notify,
     /// The limits that policies of guards on these books were found to differ in.
     differing: Mutex<BTreeSet<(Arc<str>, Unit)>>,
 }
@@ -55,6 +63,8 @@ struct State {
     book: LeaseBook,
     /// Earlier lives of this process that the books had closed.
     orphans: Vec<Orphans>,
+    /// Requests for which the books did not say whether they have reserved: none of them is admitted here.
+    doubtful: BTreeSet<RequestId>,
     /// How requests ended that are in the books, and that these could not be told yet.
     late: BTreeMap<RequestId, (Outcome, UtcTime)>,
     /// The books are older than what was written into them.
@@ -74,6 +84,7 @@ impl LeasedBooks {
         let state = State {
             book: LeaseBook::new(begun.epoch, now),
             orphans: Vec::new(),
+            doubtful: BTreeSet::new(),
             late: BTreeMap::new(),
             restored: false,
         };
@@ -85,6 +96,7 @@ impl LeasedBooks {
             reporting: tokio::sync::Mutex::new(()),
             beginning: tokio::sync::Mutex::new(()),
             running_short: Notify::new(),
+            marked: Notify::new(),
             differing: Mutex::default(),
         });
         keeper::keep(&leased);
@@ -122,6 +134,35 @@ impl LeasedBooks {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Admits a request from leases. One for which they have room waits for the journal to say so: that is
+    /// a write on this machine's disk, and the books are a longer way off.
+    async fn admit(&self, new: &NewReservation, now: UtcTime) -> Option<Vec<Standing>> {
+        let mut marked = self.marked.notified();
+        let mut admitted = self.ask_the_leases(|state| {
+            if state.doubtful.contains(&new.request) {
+                return Err(Denial::Unleased);
+            }
+            state.book.admit(new, now)
+        });
+        for _ in 0..MARKINGS {
+            if admitted != Err(Denial::Unmarked) || timeout(MARKING, marked).await.is_err() {
+                break;
+            }
+            marked = self.marked.notified();
+            admitted = self.ask_the_leases(|state| state.book.admit_marked(new, now));
+        }
+        admitted.ok()
+    }
+
+    fn ask_the_leases<T>(&self, ask: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.state();
+        let answer = ask(&mut state);
+        if state.book.runs_short() {
+            self.running_short.notify_one();
+        }
+        answer
     }
 
     /// Reserves durably. What is only short because of leases is gathered first.
@@ -217,6 +258,15 @@ impl LeasedBooks {
     }
 }
 
+impl State {
+    fn doubt(&mut self, request: RequestId) {
+        self.doubtful.insert(request);
+        if self.doubtful.len() > MOST_DOUBTFUL {
+            self.doubtful.pop_first();
+        }
+    }
+}
+
 fn not_written(cause: JournalError) -> LedgerError {
     LedgerError::Unavailable(cause.into())
 }
@@ -240,17 +290,14 @@ impl Ledger for LeasedBooks {
     }
 
     async fn reserve(&self, new: &NewReservation, now: UtcTime) -> Result<Reserved, LedgerError> {
-        let (admitted, short) = {
-            let mut state = self.state();
-            (state.book.admit(new, now), state.book.runs_short())
-        };
-        if short {
-            self.running_short.notify_one();
+        if let Some(standings) = self.admit(new, now).await {
+            return Ok(Reserved::Granted(standings));
         }
-        match admitted {
-            Some(standings) => Ok(Reserved::Granted(standings)),
-            None => self.reserve_in_the_books(new, now).await,
+        let reserved = self.reserve_in_the_books(new, now).await;
+        if matches!(reserved, Err(LedgerError::Unavailable(_))) {
+            self.state().doubt(new.request);
         }
+        reserved
     }
 
     async fn close(
@@ -349,12 +396,28 @@ impl Ledger for LeasedBooks {
         self.books.spending(of).await
     }
 
+    async fn lock_land(&self, land: &Land, now: UtcTime) -> Result<bool, LedgerError> {
+        self.alive(|| self.books.lock_land(land, now)).await
+    }
+
+    async fn locked_land(&self, query: &LandQuery) -> Result<Vec<Arc<str>>, LedgerError> {
+        self.books.locked_land(query).await
+    }
+
     async fn top_up(&self, new: &NewTopUp, now: UtcTime) -> Result<TopUp, LedgerError> {
         self.books.top_up(new, now).await
     }
 
     async fn top_ups(&self) -> Result<Vec<TopUp>, LedgerError> {
         self.books.top_ups().await
+    }
+
+    async fn keep(&self, turns: &[Turn], now: UtcTime) -> Result<Vec<Kept>, LedgerError> {
+        self.alive(|| self.books.keep(turns, now)).await
+    }
+
+    async fn commitments(&self) -> Result<Vec<Commitment>, LedgerError> {
+        self.books.commitments().await
     }
 
     async fn publish(&self, caps: &[Cap], now: UtcTime) -> Result<(), LedgerError> {
@@ -394,6 +457,11 @@ impl Ledger for LeasedBooks {
             Some(record) => Ok(Some(record)),
             None => self.books.record(request).await,
         }
+    }
+
+    async fn told(&self) -> Result<Vec<Told>, LedgerError> {
+        self.up_to_date().await;
+        self.books.told().await
     }
 
     async fn unknowns(

@@ -270,8 +270,12 @@ unless_away! {
     fn keep_reading(reading: &Reading, now: UtcTime) -> bool;
     fn meters() -> Vec<Meter>;
     fn spending(of: &Spending) -> Amount;
+    fn lock_land(land: &Land, now: UtcTime) -> bool;
+    fn locked_land(query: &LandQuery) -> Vec<Arc<str>>;
     fn top_up(new: &NewTopUp, now: UtcTime) -> TopUp;
     fn top_ups() -> Vec<TopUp>;
+    fn keep(turns: &[Turn], now: UtcTime) -> Vec<Kept>;
+    fn commitments() -> Vec<Commitment>;
     fn publish(caps: &[Cap], now: UtcTime) -> ();
     fn published() -> Vec<(ReplicaId, Cap)>;
     fn balances() -> Vec<Balance>;
@@ -279,6 +283,7 @@ unless_away! {
     fn entries(after: u64, limit: u32) -> Vec<Entry>;
     fn events(after: u64, limit: u32) -> Vec<Event>;
     fn record(request: RequestId) -> Option<Record>;
+    fn told() -> Vec<Told>;
     fn unknowns(after: Option<RequestId>, limit: u32) -> Vec<Record>;
     fn ping() -> ();
 }
@@ -300,6 +305,8 @@ async fn without_its_books_a_guard_serves_inside_its_leases_and_then_refuses() {
         matches!(large, Err(LedgerError::Unavailable(_))),
         "{large:?}"
     );
+    let again = reserve(&books, 601, vec![claim("org", 1, 10_000)]).await;
+    assert!(again.is_err(), "the books may hold it: {again:?}");
     guard.clock.advance(LEASE_LIFE);
     let later = guard.clock.now();
     let new = request(602, vec![claim("org", 1, 10_000)]);
@@ -319,6 +326,30 @@ async fn without_its_books_a_guard_serves_inside_its_leases_and_then_refuses() {
         (settled > i64::try_from(sent).unwrap()).then_some(settled)
     });
     assert_eq!(all.await, i64::try_from(sent).unwrap() + 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burst_inside_a_lease_waits_for_the_journal_and_not_for_the_books() {
+    let folder = tempfile::tempdir().unwrap();
+    let away = Arc::new(Away {
+        books: Model::default().beside(replica(1)),
+        away: AtomicBool::new(false),
+    });
+    let guard = guard_over(away.clone(), &folder, 1).await;
+    guard.warm_up(0, 10_000).await;
+    away.away.store(true, Ordering::SeqCst);
+    let burst = |number| request(number, vec![claim("org", 1, 10_000)]);
+    let first_to_wait = {
+        let mut state = guard.books.state();
+        let waits = |number: &u64| match state.book.admit(&burst(*number), noon()) {
+            Ok(_) => false,
+            Err(denial) => denial == Denial::Unmarked,
+        };
+        (3_000..3_500).find(waits)
+    };
+    let waits = burst(first_to_wait.expect("the mark is nearer than the lease is long"));
+    let answer = guard.books.reserve(&waits, noon()).await.unwrap();
+    assert!(matches!(answer, Reserved::Granted(_)), "{answer:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -23,7 +23,7 @@ const LOCKS: i32 = 0x5147_7264;
 
 /// The tables of the first version, by which a schema is known to be ours.
 const FIRST_TABLES: [&str; 4] = ["account", "reservation", "entry", "journal"];
-pub(super) const TABLES: [&str; 10] = [
+pub(super) const TABLES: [&str; 11] = [
     "account",
     "reservation",
     "entry",
@@ -32,6 +32,7 @@ pub(super) const TABLES: [&str; 10] = [
     "top_up",
     "cap",
     "event",
+    "commitment",
     "followed",
     "meter",
 ];

@@ -9,10 +9,12 @@ use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres as Dialect};
 use uuid::Uuid;
 
 use crate::ledger::{
-    AccountKey, Balance, Entry, Event, Fingerprint, LedgerError, Record, RequestId,
+    AccountKey, Balance, Commitment, CommitmentId, Entry, Event, Fingerprint, LedgerError,
+    MOST_TOLD, Record, RequestId, Told,
 };
 use crate::policy::Account;
-use crate::store::rows::{self, ACCOUNT, Cells, Found, failed};
+use crate::store::commitments::commitment;
+use crate::store::rows::{self, ACCOUNT, Cells, Found, TOLD, failed};
 use crate::store::tables::{Row, accounts};
 use crate::units::UtcTime;
 
@@ -83,6 +85,14 @@ pub(super) async fn record(
     Ok(records(readers, question).await?.pop())
 }
 
+pub(super) async fn told(readers: &PgPool) -> Result<Vec<Told>, LedgerError> {
+    let found = sqlx::query(TOLD)
+        .bind(i64::from(MOST_TOLD))
+        .fetch_all(readers)
+        .await;
+    Ok(rows::told(read_all(&found.map_err(failed)?, rows::found)?))
+}
+
 pub(super) async fn unknowns(
     readers: &PgPool,
     after: Option<RequestId>,
@@ -132,6 +142,43 @@ pub(super) async fn lock_records(
         .iter()
         .map(|row| rows::named(row).map_err(decode))
         .collect()
+}
+
+/// Those that are not over, in the order in which they were made.
+pub(super) async fn commitments(readers: &PgPool) -> Result<Vec<Commitment>, LedgerError> {
+    let found =
+        sqlx::query("SELECT * FROM commitment WHERE course <> 'over' ORDER BY request, number");
+    let found = found.fetch_all(readers).await;
+    read_all(&found.map_err(failed)?, commitment)
+}
+
+/// Those of `ids` that are there, locked.
+pub(super) async fn lock_commitments(
+    connection: &mut PgConnection,
+    ids: &[CommitmentId],
+) -> Result<Vec<Commitment>, sqlx::Error> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let found = sqlx::query(
+        "SELECT * FROM commitment
+         WHERE (request, number) IN (SELECT * FROM unnest($1::uuid[], $2::bigint[]))
+         ORDER BY request, number FOR NO KEY UPDATE",
+    )
+    .bind(
+        ids.iter()
+            .map(|id| id.request.as_uuid())
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        ids.iter()
+            .map(|id| i64::from(id.number))
+            .collect::<Vec<_>>(),
+    )
+    .fetch_all(connection)
+    .await?;
+    let read = |row| commitment(row).map_err(decode);
+    found.iter().map(read).collect()
 }
 
 /// The rows of the books with these numbers, locked.

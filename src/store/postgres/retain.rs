@@ -96,6 +96,11 @@ impl Archive for Tables {
             .execute(&mut self.connection)
             .await
             .map_err(failed)?;
+        sqlx::query("DELETE FROM commitment WHERE course = 'over' AND request < $1")
+            .bind(first_at(before).as_uuid())
+            .execute(&mut self.connection)
+            .await
+            .map_err(failed)?;
         let gone = sqlx::query(
             "DELETE FROM reservation WHERE closed_at < $2
              AND state IN ('settled', 'voided', 'reconciled') AND id IN (
@@ -110,6 +115,14 @@ impl Archive for Tables {
         .execute(&mut self.connection)
         .await;
         gone.map(|gone| gone.rows_affected()).map_err(failed)
+    }
+
+    async fn forget_land(&mut self, before: UtcTime) -> Result<(), LedgerError> {
+        for gone in retain::OLD_LAND {
+            let gone = sqlx::query(gone).bind(before.as_microsecond());
+            gone.execute(&mut self.connection).await.map_err(failed)?;
+        }
+        Ok(())
     }
 }
 

@@ -122,6 +122,7 @@ impl PgTables {
             .copied()
             .collect();
         let found = read::lock_records(connection, &requests).await?;
+        let commitments = read::lock_commitments(connection, &wanted.commitments).await?;
         let claimed = found.iter().filter_map(|(_, found)| found.as_ref().ok());
         let mut ids: BTreeSet<i64> = claimed.flat_map(Found::account_ids).collect();
         ids.extend(&left.accounts);
@@ -148,10 +149,11 @@ impl PgTables {
         }
         let budget = |row: &Row| row.balance.account.budget.to_string();
         let budgets = rows.iter().map(budget).collect();
-        let context = context::context(connection, self.replica, &budgets).await?;
+        let context = context::context(connection, self.replica, &budgets, &wanted.keys).await?;
         let followed = follows::lock_wanted(connection, wanted).await?;
         Ok(Loaded {
             held: left.held,
+            commitments,
             followed,
             meters: meters::lock_wanted(connection, wanted).await?,
             context: Some(context),

@@ -3,9 +3,10 @@
 
 use sqlx::PgConnection;
 
-use super::{follows, meters};
+use super::{follows, land, meters};
 
-use crate::ledger::{Cap, Epoch, Event, LOST_LEASE, TopUp};
+use crate::ledger::{Cap, Commitment, Epoch, Event, LOST_LEASE, TopUp};
+use crate::store::commitments::terms_text;
 use crate::store::desk::{ChangedRecord, Changes, NewEntry};
 use crate::store::rows::{amounts_text, claims_text, draws_text, leases_text, state_columns};
 use crate::store::tables::{Life, Row};
@@ -30,6 +31,9 @@ pub(super) async fn write(
     if !known.is_empty() {
         update_records(connection, &known).await?;
     }
+    if !changes.commitments.is_empty() {
+        put_commitments(connection, &changes.commitments).await?;
+    }
     if !changes.lives.is_empty() {
         put_lives(connection, &changes.lives).await?;
     }
@@ -45,6 +49,7 @@ pub(super) async fn write(
     if let Some((replica, caps)) = changes.caps {
         put_caps(connection, &replica.to_string(), caps).await?;
     }
+    land::put(connection, changes.land, changes.freed).await?;
     if !changes.events.is_empty() {
         add_events(connection, changes.events).await?;
     }
@@ -241,11 +246,41 @@ async fn put_lives(
     all.then_some(()).ok_or(sqlx::Error::RowNotFound)
 }
 
+async fn put_commitments(
+    connection: &mut PgConnection,
+    commitments: &[&Commitment],
+) -> Result<(), sqlx::Error> {
+    let terms = commitments.iter().map(|commitment| terms_text(commitment));
+    let terms: Result<Vec<String>, _> = terms.collect();
+    sqlx::query(
+        "INSERT INTO commitment (request, number, version, upstream, subscription, course, terms)
+         SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::text[],
+             $6::text[], $7::text[])
+         ON CONFLICT (request, number) DO UPDATE SET version = excluded.version,
+             subscription = excluded.subscription, course = excluded.course, terms = excluded.terms",
+    )
+    .bind(column(commitments, |it| it.id.request.as_uuid()))
+    .bind(column(commitments, |it| i64::from(it.id.number)))
+    .bind(column(commitments, |it| {
+        i64::try_from(it.version).unwrap_or(i64::MAX)
+    }))
+    .bind(column(commitments, |it| it.upstream.to_string()))
+    .bind(column(commitments, |it| {
+        it.subscription.as_deref().map(str::to_owned)
+    }))
+    .bind(column(commitments, |it| it.course.name()))
+    .bind(terms.map_err(|cause| sqlx::Error::Encode(cause.into()))?)
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
 async fn put_top_ups(connection: &mut PgConnection, top_ups: &[&TopUp]) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "INSERT INTO top_up (id, budget, partition, unit, amount, drawn, at, expires_at, reason, author)
+        "INSERT INTO top_up (id, budget, partition, unit, amount, drawn, at, expires_at, reason, author,
+             key)
          SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[],
-             $6::bigint[], $7::bigint[], $8::bigint[], $9::text[], $10::text[])
+             $6::bigint[], $7::bigint[], $8::bigint[], $9::text[], $10::text[], $11::bytea[])
          ON CONFLICT (id) DO UPDATE SET drawn = excluded.drawn",
     )
     .bind(column(top_ups, |top_up| top_up.id))
@@ -258,6 +293,7 @@ async fn put_top_ups(connection: &mut PgConnection, top_ups: &[&TopUp]) -> Resul
     .bind(column(top_ups, |top_up| top_up.expires_at.map(UtcTime::as_microsecond)))
     .bind(column(top_ups, |top_up| top_up.reason.clone()))
     .bind(column(top_ups, |top_up| top_up.by.clone()))
+    .bind(column(top_ups, |top_up| top_up.key.map(|key| key.as_bytes().to_vec())))
     .execute(connection)
     .await
     .map(drop)

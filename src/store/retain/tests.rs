@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use super::*;
 use crate::ledger::{
-    AccountKey, Charge, ChargeSource, NewReservation, NewTopUp, Outcome, Record, Report, State,
-    Want, replay,
+    AccountKey, Charge, ChargeSource, Course, Kept, NewReservation, NewTopUp, Outcome, Record,
+    Report, State, Turn, Want, replay,
 };
 use crate::policy::Claim;
+use crate::store::contract::commitments::commitment;
+use crate::store::contract::land;
 use crate::store::contract::words::*;
 use crate::units::{Amounts, Unit};
 
@@ -107,6 +109,7 @@ async fn three_days(books: &Books) {
         expires_at: None,
         reason: "harvest".into(),
         by: "ops".into(),
+        key: None,
     };
     books.top_up(&new, at(DAYS[0])).await.unwrap();
     for day in 0..DAYS.len() {
@@ -163,10 +166,50 @@ pub(in crate::store) async fn old_days_are_rolled_up_and_nothing_else_changes<F,
     );
 
     go_on(&books).await;
+    let term = [land::aum("term")];
+    land::order(&books, 50, &term).await;
+    roll_up(at("2026-11-22T17:00:00Z")).await;
+    assert_eq!(land::found(&books, &term).await, [50]);
     roll_up(at("2027-11-22T00:00:00Z")).await;
+    assert!(
+        land::found(&books, &term).await.is_empty(),
+        "its window has ended"
+    );
     let left = books.entries(0, u32::MAX).await.unwrap();
     assert_eq!(replay(&left).unwrap(), books.balances().await.unwrap());
     assert_eq!(books.unknowns(None, 9).await.unwrap().len(), 2);
+}
+
+/// What goes on spending stays for as long as it does, however old its request is.
+pub(in crate::store) async fn commitments_go_when_they_are_over<F>(
+    books: Books,
+    roll_up: impl Fn(UtcTime) -> F,
+) where
+    F: Future<Output = RolledUp>,
+{
+    let (running, over) = (commitment(1), commitment(2));
+    for one in [&running, &over] {
+        let new = Turn::only(one.clone());
+        books.keep(&[new], noon()).await.unwrap();
+    }
+    let mut last = over.next();
+    last.course = Course::Over;
+    let last = Turn::only(last);
+    books
+        .keep(std::slice::from_ref(&last), noon())
+        .await
+        .unwrap();
+    let late = Turn::only(over.next());
+    let known = |kept: Vec<Kept>| matches!(&kept[0], Kept::Overtaken(Some(_)));
+    let of = |turn: &Turn| {
+        let (books, turn) = (Books::clone(&books), turn.clone());
+        async move { books.keep(&[turn], noon()).await.unwrap() }
+    };
+    roll_up(noon()).await;
+    assert!(known(of(&late).await), "what is not older than that stays");
+    roll_up(at("2027-11-22T12:00:00Z")).await;
+    assert_eq!(of(&late).await, [Kept::Overtaken(None)]);
+    assert_eq!(books.commitments().await.unwrap(), [running]);
 }
 
 /// All that readers see besides the lines: the balances and what is in doubt.
@@ -190,6 +233,10 @@ async fn go_on(books: &Books) {
 struct List(Vec<Line>);
 
 impl Archive for List {
+    async fn forget_land(&mut self, _before: UtcTime) -> Result<(), LedgerError> {
+        Ok(())
+    }
+
     async fn lines(
         &mut self,
         after: u64,

@@ -4,8 +4,10 @@ use sqlx::query_builder::Separated;
 use sqlx::{Executor, QueryBuilder, Sqlite as Dialect, SqliteConnection};
 use tracing::debug;
 
+use super::land;
 use super::read::bytes;
-use crate::ledger::{Cap, Epoch, Event, Followed, TopUp};
+use crate::ledger::{Cap, Commitment, Epoch, Event, Followed, LedgerError, TopUp};
+use crate::store::commitments::terms_text;
 use crate::store::desk::{ChangedMeter, ChangedRecord, Changes, NewEntry};
 use crate::store::rows::{amounts_text, claims_text, draws_text, leases_text, state_columns};
 use crate::store::tables::{Life, Row};
@@ -42,6 +44,7 @@ async fn put_all(
     let Changes {
         rows,
         records,
+        commitments,
         lives,
         top_ups,
         followed,
@@ -49,12 +52,16 @@ async fn put_all(
         caps,
         entries,
         events,
+        land,
+        freed,
     } = changes;
     put(connection, &ACCOUNT, rows, |to, row| {
         bind_row(to, row);
     })
     .await?;
     put(connection, &RESERVATION, records, bind_record).await?;
+    let commitments = stored(commitments)?;
+    put(connection, &COMMITMENT, &commitments, bind_commitment).await?;
     put(connection, &ENTRY, entries, bind_entry).await?;
     put(connection, &LIFE, lives, bind_life).await?;
     put(connection, &TOP_UP, top_ups, |to, top_up| {
@@ -78,7 +85,7 @@ async fn put_all(
         })
         .await?;
     }
-    Ok(())
+    land::put(connection, land, freed).await
 }
 
 /// A statement around its rows of values.
@@ -106,6 +113,12 @@ const RESERVATION: Put = Put {
            claims = excluded.claims, predicted = excluded.predicted",
 };
 
+const COMMITMENT: Put = Put {
+    head: "INSERT INTO commitment (request, number, version, upstream, subscription, course, terms) ",
+    tail: " ON CONFLICT (request, number) DO UPDATE SET version = excluded.version,
+           subscription = excluded.subscription, course = excluded.course, terms = excluded.terms",
+};
+
 const ENTRY: Put = Put {
     head: "INSERT INTO entry (at, reservation, account, kind, reserved, charged, note) ",
     tail: "",
@@ -119,7 +132,7 @@ const LIFE: Put = Put {
 
 const TOP_UP: Put = Put {
     head: "INSERT INTO top_up (id, budget, partition, unit, amount, drawn, at, expires_at, reason,
-           author) ",
+           author, key) ",
     tail: " ON CONFLICT (id) DO UPDATE SET drawn = excluded.drawn",
 };
 
@@ -208,6 +221,27 @@ fn bind_record(to: &mut Values<'_>, met: &ChangedRecord<'_>) {
         .push_bind(met.holder.map(Epoch::number));
 }
 
+fn stored<'a>(
+    commitments: &[&'a Commitment],
+) -> Result<Vec<(&'a Commitment, String)>, sqlx::Error> {
+    let terms = |it: &&'a Commitment| Ok((*it, terms_text(it).map_err(encode)?));
+    commitments.iter().map(terms).collect()
+}
+
+fn encode(cause: LedgerError) -> sqlx::Error {
+    sqlx::Error::Encode(cause.into())
+}
+
+fn bind_commitment(to: &mut Values<'_>, (commitment, terms): &(&Commitment, String)) {
+    to.push_bind(bytes(commitment.id.request))
+        .push_bind(i64::from(commitment.id.number))
+        .push_bind(i64::try_from(commitment.version).unwrap_or(i64::MAX))
+        .push_bind(commitment.upstream.to_string())
+        .push_bind(commitment.subscription.as_deref().map(str::to_owned))
+        .push_bind(commitment.course.name())
+        .push_bind(terms.clone());
+}
+
 fn bind_entry(to: &mut Values<'_>, entry: &NewEntry) {
     to.push_bind(entry.at.as_microsecond())
         .push_bind(entry.request.map(bytes))
@@ -237,7 +271,8 @@ fn bind_top_up(to: &mut Values<'_>, top_up: &TopUp) {
         .push_bind(top_up.at.as_microsecond())
         .push_bind(top_up.expires_at.map(UtcTime::as_microsecond))
         .push_bind(top_up.reason.clone())
-        .push_bind(top_up.by.clone());
+        .push_bind(top_up.by.clone())
+        .push_bind(top_up.key.map(|key| key.as_bytes().to_vec()));
 }
 
 fn bind_followed(to: &mut Values<'_>, one: &Followed) {

@@ -7,10 +7,12 @@ use sqlx::{AssertSqlSafe, QueryBuilder, Sqlite as Dialect, SqliteConnection, Sql
 
 use super::flush::PORTIONS;
 use crate::ledger::{
-    AccountKey, Balance, Entry, Epoch, Event, Fingerprint, LedgerError, Record, RequestId,
+    AccountKey, Balance, Commitment, CommitmentId, Entry, Epoch, Event, Fingerprint, LedgerError,
+    MOST_TOLD, Record, RequestId, Told,
 };
 use crate::policy::Account;
-use crate::store::rows::{self, ACCOUNT, Cells, Found, failed};
+use crate::store::commitments::commitment;
+use crate::store::rows::{self, ACCOUNT, Cells, Found, TOLD, failed};
 use crate::store::tables::{Row, accounts};
 use crate::units::UtcTime;
 
@@ -74,6 +76,11 @@ pub(super) async fn record(
     let mut connection = readers.acquire().await.map_err(failed)?;
     let query = select("SELECT * FROM reservation", [bytes(request)]);
     Ok(records(&mut connection, query).await?.pop())
+}
+
+pub(super) async fn told(readers: &SqlitePool) -> Result<Vec<Told>, LedgerError> {
+    let found = sqlx::query(TOLD).bind(MOST_TOLD).fetch_all(readers).await;
+    Ok(rows::told(read_all(&found.map_err(failed)?, rows::found)?))
 }
 
 pub(super) async fn unknowns(
@@ -163,6 +170,32 @@ pub(super) async fn leased(connection: &mut SqliteConnection) -> Result<Vec<Row>
         .fetch_all(connection)
         .await;
     read_all(&answer.map_err(failed)?, rows::row)
+}
+
+/// Those that are not over, in the order in which they were made.
+pub(super) async fn commitments(readers: &SqlitePool) -> Result<Vec<Commitment>, LedgerError> {
+    let found =
+        sqlx::query("SELECT * FROM commitment WHERE course <> 'over' ORDER BY request, number");
+    let found = found.fetch_all(readers).await;
+    read_all(&found.map_err(failed)?, commitment)
+}
+
+/// Those of `ids` that are there.
+pub(super) async fn wanted_commitments(
+    connection: &mut SqliteConnection,
+    ids: &[CommitmentId],
+) -> Result<Vec<Commitment>, LedgerError> {
+    let mut all = Vec::new();
+    for id in ids {
+        let found = sqlx::query("SELECT * FROM commitment WHERE request = ? AND number = ?")
+            .bind(bytes(id.request))
+            .bind(i64::from(id.number))
+            .fetch_optional(&mut *connection)
+            .await;
+        let found = found.map_err(failed)?;
+        all.extend(found.map(|row| commitment(&row)).transpose()?);
+    }
+    Ok(all)
 }
 
 pub(super) async fn events(

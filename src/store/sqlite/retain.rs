@@ -88,6 +88,11 @@ impl Archive for File {
             .execute(&mut self.connection)
             .await
             .map_err(failed)?;
+        sqlx::query("DELETE FROM commitment WHERE course = 'over' AND request < ?")
+            .bind(bytes(first_at(before)))
+            .execute(&mut self.connection)
+            .await
+            .map_err(failed)?;
         let gone = sqlx::query(
             "DELETE FROM reservation WHERE id IN (
                  SELECT id FROM reservation WHERE id < ? AND closed_at < ?
@@ -102,6 +107,14 @@ impl Archive for File {
         .execute(&mut self.connection)
         .await;
         gone.map(|gone| gone.rows_affected()).map_err(failed)
+    }
+
+    async fn forget_land(&mut self, before: UtcTime) -> Result<(), LedgerError> {
+        for gone in retain::OLD_LAND {
+            let gone = sqlx::query(gone).bind(before.as_microsecond());
+            gone.execute(&mut self.connection).await.map_err(failed)?;
+        }
+        Ok(())
     }
 }
 

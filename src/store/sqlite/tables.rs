@@ -88,6 +88,8 @@ impl Tables for SqliteTables {
         }
         let followed = follows::wanted(&mut self.connection, wanted).await?;
         Ok(Loaded {
+            commitments: read::wanted_commitments(&mut self.connection, &wanted.commitments)
+                .await?,
             held,
             followed,
             meters: meters::wanted(&mut self.connection, wanted).await?,

@@ -81,7 +81,7 @@ impl Run {
                 let claims = claims.map(|budget| claim(budget, amount, LIMIT)).collect();
                 self.asked = self.asked.wrapping_add(1);
                 let new = request(self.asked, claims);
-                if self.book.admit(&new, at(self.now)).is_some() {
+                if self.book.admit(&new, at(self.now)).is_ok() {
                     self.under_way.push(new);
                 }
             }

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::store::postgres::roll_up;
-use crate::store::retain::tests::old_days_are_rolled_up_and_nothing_else_changes;
+use crate::store::retain::tests::{
+    commitments_go_when_they_are_over, old_days_are_rolled_up_and_nothing_else_changes,
+};
 
 #[tokio::test]
 async fn balances_stay_and_what_is_open_goes_on() {
@@ -13,6 +15,17 @@ async fn balances_stay_and_what_is_open_goes_on() {
         async move { roll_up(&url, before).await.unwrap().expect("its turn") }
     };
     old_days_are_rolled_up_and_nothing_else_changes(store, rolled).await;
+}
+
+#[tokio::test]
+async fn what_goes_on_spending_stays() {
+    let fresh = Fresh::schema();
+    let store = fresh.open().await;
+    let rolled = |before| {
+        let url = fresh.url();
+        async move { roll_up(&url, before).await.unwrap().expect("its turn") }
+    };
+    commitments_go_when_they_are_over(store, rolled).await;
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
 //! What has ended long ago is rolled up beside the guard.
 
 use super::*;
-use crate::store::retain::tests::old_days_are_rolled_up_and_nothing_else_changes;
+use crate::store::retain::tests::{
+    commitments_go_when_they_are_over, old_days_are_rolled_up_and_nothing_else_changes,
+};
 use crate::store::sqlite::roll_up;
 
 #[tokio::test]
@@ -19,6 +21,17 @@ async fn balances_stay_and_what_is_open_goes_on() {
             .await
             .unwrap();
     assert_eq!(dangling, []);
+}
+
+#[tokio::test]
+async fn what_goes_on_spending_stays() {
+    let (store, folder) = empty_store().await;
+    let path = file(&folder);
+    let rolled = |before| {
+        let path = path.clone();
+        async move { roll_up(&path, before).await.unwrap() }
+    };
+    commitments_go_when_they_are_over(store, rolled).await;
 }
 
 #[tokio::test]
