@@ -109,6 +109,7 @@ impl Follower {
     async fn conclude(&self, one: &Followed, course: &Course) -> Result<(), LedgerError> {
         let Some(record) = self.guard.ledger.record(one.request).await? else {
             let gone = "its request is no longer in the books";
+            self.end_commitment(one, course).await?;
             return self.see(one, course, true, Some(gone)).await;
         };
         let (earlier, started_again) = self.of_the_same(one).await?;
@@ -121,12 +122,25 @@ impl Follower {
         };
         match judge(one, course, &record, terms) {
             Verdict::Open => self.see(one, course, false, None).await,
-            Verdict::Stands(why) => self.see(one, course, true, why.as_deref()).await,
+            Verdict::Stands(why) => {
+                self.end_commitment(one, course).await?;
+                self.see(one, course, true, why.as_deref()).await
+            }
             Verdict::Correct(evidence) => {
                 self.correct(one, &record, &evidence).await?;
+                self.end_commitment(one, course).await?;
                 self.see(one, course, true, None).await
             }
         }
+    }
+
+    /// A subscription that is over takes nothing of windows to come, whoever ended it.
+    async fn end_commitment(&self, one: &Followed, course: &Course) -> Result<(), LedgerError> {
+        if one.made.kind != Kind::Subscription || course.end.is_none() {
+            return Ok(());
+        }
+        let (upstream, id) = (&one.upstream, &*one.made.name);
+        self.guard.ended_by_itself(upstream, id).await
     }
 
     /// What earlier requests were charged for the same thing, and whether a later one started it again.
