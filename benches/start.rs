@@ -69,7 +69,8 @@ fn policy_with(file: &Path) -> String {
         "[server]\nlisten = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n[store]\nurl = \"sqlite:{}\"\n\
          [upstreams.sentinel-hub]\nurl = \"http://127.0.0.1:9\"\nmount = \"/sentinel-hub\"\n\
          [[teams]]\nname = \"agriculture\"\nkeys = [{{ id = \"ag\", sha256 = \"{}\" }}]\n\
-         [[budgets]]\nname = \"org-pu\"\nunit = \"pu\"\nlimit = 50000\nwindow = \"month\"\n",
+         [[budgets]]\nname = \"org-pu\"\nunit = \"pu\"\nlimit = 50000\nwindow = \"month\"\n\
+         [policy]\nsafety_margin = \"learned\"\n",
         file.display(),
         identity::hash("qg_start"),
     )

@@ -15,12 +15,12 @@ use crate::admin::Admin;
 use crate::clock::Clock;
 use crate::front::{self, CutOff, Limits, Listener, TlsError, respond};
 use crate::guard::{
-    Commitments, Consultant, Downloads, Guard, Lending, Margins, Pacer, PlaceError, Places, Relay,
-    Resends, Revising, Sharing, Sighting, sightings,
+    Commitments, Consultant, Downloads, Guard, Lending, Margins, Pacer, PastCharge, PlaceError,
+    Places, Relay, Resends, Revising, Sharing, Sighting, sightings,
 };
 use crate::identity::{Seal, SecretError, Tokens};
 use crate::ledger::{Cap, Ledger, RequestId};
-use crate::policy::{Policy, Server, Tls};
+use crate::policy::{Policy, SafetyMargin, Server, Tls};
 use crate::reconcile;
 use crate::store::{self, LeasedBooks, OpenError};
 use crate::telemetry::Metrics;
@@ -125,7 +125,7 @@ pub async fn start(policy: Policy, clock: Arc<dyn Clock>) -> Result<Running, Boo
         places,
         pacer: Pacer::new(&policy),
         sharing: Sharing::new(&policy),
-        margins: Margins::new(&policy, []),
+        margins: margins(&policy, books.as_ref(), &metrics).await?,
         relay: Relay::new(&policy, &public_url)?,
         consultant: Consultant::new(
             &policy,
@@ -201,6 +201,26 @@ async fn open_books(
     let caps: Vec<Cap> = policy.budgets().iter().map(Cap::from).collect();
     books.publish(&caps, clock.now()).await?;
     Ok(books)
+}
+
+/// Margins, with what the books tell of charges where they are learned from.
+async fn margins(
+    policy: &Policy,
+    books: &dyn Ledger,
+    metrics: &Metrics,
+) -> Result<Margins, OpenError> {
+    let told = match policy.safety_margin() {
+        SafetyMargin::Learned => books.told().await?,
+        SafetyMargin::Fixed(_) => Vec::new(),
+    };
+    let margins = Margins::new(
+        policy,
+        told.into_iter().filter_map(PastCharge::from_the_books),
+    );
+    for (api, team, factor) in margins.factors() {
+        metrics.set_margin(api, &team, factor);
+    }
+    Ok(margins)
 }
 
 fn serve_guard(

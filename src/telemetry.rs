@@ -175,11 +175,7 @@ impl Metrics {
                 "What PU predictions are multiplied by, where that is learned.",
                 &["api", "team"],
             )?,
-            capture_ratio: m.gauges(
-                "capture_ratio",
-                "Of what Planet says was used, the part that passed through the guard.",
-                &["upstream", "unit"],
-            )?,
+            capture_ratio: m.capture()?,
             cache: m.cache()?,
             budgets: m.budgets()?,
             registry: m.registry,
@@ -427,6 +423,14 @@ impl Maker {
     ) -> Result<HistogramVec, prometheus::Error> {
         let options = HistogramOpts::from(named(name, help)).buckets(buckets.to_vec());
         self.register(HistogramVec::new(options, &["api"])?)
+    }
+
+    fn capture(&self) -> Result<GaugeVec, prometheus::Error> {
+        self.gauges(
+            "capture_ratio",
+            "Of what Planet says was used, the part that passed through the guard.",
+            &["upstream", "unit"],
+        )
     }
 
     fn cache(&self) -> Result<CacheMetrics, prometheus::Error> {

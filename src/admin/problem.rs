@@ -85,9 +85,9 @@ impl From<LedgerError> for Problem {
         let status = match &cause {
             LedgerError::NotReserved(_) | LedgerError::NotFollowed(_) => StatusCode::NOT_FOUND,
             LedgerError::NotInDoubt(_) | LedgerError::Reused(_) => StatusCode::CONFLICT,
-            LedgerError::Overflow { .. } | LedgerError::ClaimedTwice { .. } => {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }
+            LedgerError::Overflow { .. }
+            | LedgerError::ClaimedTwice { .. }
+            | LedgerError::AnotherTopUp { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             LedgerError::Unavailable(_)
             | LedgerError::Fenced
             | LedgerError::Restored

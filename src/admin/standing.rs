@@ -342,6 +342,7 @@ mod tests {
             expires_at: None,
             reason: "harvest".into(),
             by: "ops".into(),
+            key: None,
         };
         TopUp {
             drawn,

@@ -13,11 +13,14 @@ use super::body::{self, Exact};
 use super::problem::Problem;
 use super::query::{Page, Query};
 use super::standing::standings;
-use crate::ledger::{NewTopUp, TopUp};
+use crate::ledger::{Fingerprint, NewTopUp, TopUp};
 use crate::planet::Api;
 use crate::policy::{Budget, Dimension};
 use crate::units::{Amount, Unit, UtcTime};
 use crate::upstream::Body;
+
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+const LONGEST_KEY: usize = 255;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -70,6 +73,7 @@ impl Document {
             expires_at,
             reason,
             by,
+            key: _,
         } = top_up;
         Self {
             id,
@@ -115,8 +119,12 @@ impl Admin {
         now: UtcTime,
     ) -> Result<Ordered, Problem> {
         let budget = self.known_budget(budget)?;
+        let key = key(headers, bearer)?;
         let order: Order = body::read(headers, body).await?;
-        let new = self.proven(budget, order, bearer, now)?;
+        let new = NewTopUp {
+            key,
+            ..self.proven(budget, order, bearer, now)?
+        };
         let top_up = self.ledger.top_up(&new, now).await?;
         info!(
             budget = %top_up.budget,
@@ -175,6 +183,7 @@ impl Admin {
             expires_at: expires,
             reason: body::reason(&reason)?,
             by: bearer.name.to_string(),
+            key: None,
         })
     }
 
@@ -220,6 +229,25 @@ impl Admin {
             Dimension::Api => value.parse::<Api>().is_ok(),
             Dimension::Product => !value.is_empty(),
         }
+    }
+}
+
+/// What tells an order from others of the same admin, where they say so: given again, it is carried out once.
+fn key(headers: &HeaderMap, bearer: &Bearer) -> Result<Option<Fingerprint>, Problem> {
+    let mut given = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(key) = given.next() else {
+        return Ok(None);
+    };
+    let plain = key.to_str().ok().map(str::trim);
+    let fits = |key: &&str| (1..=LONGEST_KEY).contains(&key.len());
+    match plain.filter(fits) {
+        Some(key) if given.next().is_none() => {
+            let parts = ["top-up", &*bearer.name, key];
+            Ok(Some(Fingerprint::of(&parts.map(str::as_bytes))))
+        }
+        _ => Err(Problem::bad_request(format!(
+            "The header Idempotency-Key holds 1 to {LONGEST_KEY} plain characters, and stands once."
+        ))),
     }
 }
 

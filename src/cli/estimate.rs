@@ -33,7 +33,8 @@ pub(super) struct Request {
     /// Who is asking, instead of a key.
     #[arg(long)]
     team: Option<String>,
-    /// Ask Planet, by free calls, what the request does not say: areas, scenes of the past, reservations.
+    /// Ask Planet, by free calls, what the request does not say: areas, scenes of the past, reservations, the
+    /// batch that it starts, the subscription that it changes.
     #[arg(long)]
     pub(super) live: bool,
 }

@@ -3,7 +3,7 @@
 use super::batch;
 use super::{AumRule, Line, Pace, Prices, Rate, SceneFigures, Term};
 use crate::planet::Unbounded;
-use crate::planet::geometry::Shape;
+use crate::planet::geometry::{Covered, Shape};
 use crate::units::{Amounts, SquareKm, Unit};
 
 const BACKFILL_ARTICLE: &str =
@@ -14,6 +14,8 @@ const FOOTPRINT_ARTICLE: &str = "support.planet.com/hc/en-us/articles/3690690992
 /// One stretch of watching one area.
 pub struct Watched<'a> {
     pub shape: &'a Shape,
+    /// What of its parts is locked already.
+    pub covered: &'a [Covered],
     pub days: u64,
     /// Whether images are clipped to the shape.
     pub clipped: bool,
@@ -52,6 +54,7 @@ pub(super) fn paced(
 ) -> Result<(), Unbounded> {
     let a_day = Watched {
         shape,
+        covered: &[], // what is locked now is not in another year
         days: 1,
         clipped,
         figures,
@@ -83,23 +86,51 @@ fn area_x_days(watched: &Watched) -> Result<Line, Unbounded> {
     )
 }
 
-/// The area once, each parcel at its least; what is locked already is not known here.
+/// The area once, each parcel at its least, without what is locked already.
 fn union(watched: &Watched, prices: &Prices) -> Result<Line, Unbounded> {
-    let area = parcels(watched.shape, prices)?;
-    let quantity = format!("{area} km², once");
-    batch::line(
-        "aum-union",
-        Unit::Aum,
-        Some(area.amount()),
-        quantity,
-        UNION_ARTICLE,
-    )
+    once("", watched.shape, watched.covered, prices, UNION_ARTICLE)
 }
 
-/// Every parcel of a shape at no less than the least that one counts.
-pub(super) fn parcels(shape: &Shape, prices: &Prices) -> Result<SquareKm, Unbounded> {
-    let parts = shape.parts().iter();
-    batch::sum(parts.map(|part| part.area().max(prices.parcel_minimum)))
+/// The land that a shape adds to what is locked; `of` says whose area it is.
+pub(super) fn once(
+    of: &str,
+    shape: &Shape,
+    covered: &[Covered],
+    prices: &Prices,
+    source: &'static str,
+) -> Result<Line, Unbounded> {
+    let new = parcels(shape, covered, prices)?;
+    let all = parcels(shape, &[], prices)?;
+    let quantity = match locked(covered)? {
+        SquareKm::ZERO => format!("{of}{all} km², once"),
+        locked => {
+            format!("{of}{all} km², once, of which {locked} km² count already: {new} km² are new")
+        }
+    };
+    batch::line("aum-union", Unit::Aum, Some(new.amount()), quantity, source)
+}
+
+/// Every parcel of a shape at no less than the least that one counts, without what is locked of it. What is
+/// locked wholly is no parcel any more: of it remains what cannot be measured.
+fn parcels(shape: &Shape, covered: &[Covered], prices: &Prices) -> Result<SquareKm, Unbounded> {
+    let parts = shape.parts().iter().enumerate();
+    batch::sum(parts.map(|(place, part)| {
+        let covered = covered.get(place).copied().unwrap_or_default();
+        let new = without(part.area(), covered.area);
+        if covered.wholly {
+            new
+        } else {
+            new.max(prices.parcel_minimum)
+        }
+    }))
+}
+
+fn locked(covered: &[Covered]) -> Result<SquareKm, Unbounded> {
+    batch::sum(covered.iter().map(|covered| covered.area))
+}
+
+fn without(area: SquareKm, part: SquareKm) -> SquareKm {
+    area.amount().minus(part.amount()).into()
 }
 
 /// One whole scene of this type.
@@ -136,11 +167,16 @@ fn footprints(watched: &Watched, prices: &Prices) -> Result<Line, Unbounded> {
             })?;
         reach = reach.max(around);
     }
-    let quantity = format!("scenes that touch {} km², unclipped", watched.shape.area());
+    // each part is within the reach of its scenes, and so is what is locked of it
+    let locked = locked(watched.covered)?;
+    let mut quantity = format!("scenes that touch {} km², unclipped", watched.shape.area());
+    if locked > SquareKm::ZERO {
+        quantity = format!("{quantity}: {reach} km², of which {locked} km² count already");
+    }
     batch::line(
         "aum-union-of-footprints",
         Unit::Aum,
-        Some(reach.amount()),
+        Some(without(reach, locked).amount()),
         quantity,
         FOOTPRINT_ARTICLE,
     )

@@ -3,7 +3,7 @@
 use super::batch::{self, PRICE_LIST};
 use super::{Charged, Estimate, Line, Plan, Prices};
 use crate::planet::Unbounded;
-use crate::planet::basemaps::{MosaicKind, Quad, Tile, mosaic_kind};
+use crate::planet::basemaps::{MosaicKind, Quad, Tile, Touched, mosaic_kind};
 use crate::planet::orders::{OrderAsk, Quads, Wanted};
 use crate::planet::tools::Delivery;
 use crate::units::{Amount, Pu, Unit};
@@ -62,17 +62,11 @@ pub(super) fn ordered(
     prices: &Prices,
     plan: &Plan,
 ) -> Result<Vec<Line>, Unbounded> {
-    let Wanted::Listed(ids) = &quads.wanted else {
-        return Err(Unbounded {
-            why: format!(
-                "how many quads of {} the geometry touches is not known here; list quad_ids",
-                quads.mosaic
-            ),
-        });
-    };
     priced(plan)?;
-    let count = u64::try_from(ids.len()).unwrap_or(u64::MAX);
-    let mut lines = vec![quads_line(&quads.mosaic, count, prices)?];
+    let (count, basis) = count(quads)?;
+    let mut line = quads_line(&quads.mosaic, count, prices)?;
+    line.quantity.push_str(basis);
+    let mut lines = vec![line];
     let quantity = format!("{count} quads");
     let worked_on = |price: Pu| price.checked_mul(count).map(Pu::amount);
     if ask.tools.clip.is_some() {
@@ -102,6 +96,25 @@ pub(super) fn ordered(
     Ok(lines)
 }
 
+/// How many quads there are at most, and who says so.
+fn count(quads: &Quads) -> Result<(u64, &'static str), Unbounded> {
+    let unknown = |why: &str| Unbounded {
+        why: format!(
+            "how many quads of {} the geometry touches is not known{why}; list quad_ids",
+            quads.mosaic
+        ),
+    };
+    match (&quads.wanted, &quads.touched) {
+        (Wanted::Listed(ids), _) => Ok((u64::try_from(ids.len()).unwrap_or(u64::MAX), "")),
+        (Wanted::Touching(_), Touched::Counted(count)) => Ok((*count, ", as counted by Planet")),
+        (Wanted::Touching(_), Touched::AtMost(count)) => {
+            Ok((*count, ", at most, by the mosaic's grid"))
+        }
+        (Wanted::Touching(_), Touched::NotAsked) => Err(unknown(" here")),
+        (Wanted::Touching(_), Touched::Unknown(why)) => Err(unknown(&format!(" ({why})"))),
+    }
+}
+
 /// `count` quads at the price of their mosaic; the dearest where none is published.
 fn quads_line(mosaic: &str, count: u64, prices: &Prices) -> Result<Line, Unbounded> {
     let dearest = prices.quad_visual.max(prices.quad_surface_reflectance);
@@ -121,7 +134,7 @@ fn quads_line(mosaic: &str, count: u64, prices: &Prices) -> Result<Line, Unbound
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::planet::orders;
+    use crate::planet::orders::{self, Ordered};
 
     fn pu(estimate: &Estimate, rule: &str) -> Option<i64> {
         let line = estimate.lines.iter().find(|line| line.rule == rule)?;
@@ -185,11 +198,36 @@ mod tests {
             )
             .unwrap()
         };
-        let price =
-            |ask| super::super::orders::estimate(&ask, &Prices::default(), &Plan::default());
+        let price = |ask: OrderAsk| {
+            super::super::orders::estimate(&ask, &Prices::default(), &Plan::default())
+        };
         let listed = price(order(r#""quad_ids":["1205-1103","1206-1103"]"#)).unwrap();
         assert_eq!(listed.totals().unwrap().to_string(), "pu=3010");
         let touching = r#""geometry":{"type":"Polygon","coordinates":[[[0,0],[1,0],[1,1],[0,0]]]}"#;
-        assert!(price(order(touching)).unwrap_err().why.contains("quad_ids"));
+        let mut touching = order(touching);
+        assert!(
+            price(touching.clone())
+                .unwrap_err()
+                .why
+                .contains("quad_ids")
+        );
+        for (touched, pu) in [
+            (Touched::Counted(3), Ok("pu=4510")),
+            (Touched::AtMost(4), Ok("pu=6010")),
+            (
+                Touched::Unknown("Planet sleeps".into()),
+                Err("Planet sleeps"),
+            ),
+        ] {
+            let Ordered::Quads(quads) = &mut touching.products[0] else {
+                panic!("{touching:?}");
+            };
+            quads.touched = touched;
+            match (price(touching.clone()), pu) {
+                (Ok(estimate), Ok(pu)) => assert_eq!(estimate.totals().unwrap().to_string(), pu),
+                (Err(unbounded), Err(why)) => assert!(unbounded.why.contains(why), "{unbounded}"),
+                (other, _) => panic!("{other:?}"),
+            }
+        }
     }
 }

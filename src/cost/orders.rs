@@ -7,7 +7,7 @@ use super::aum;
 use super::basemaps;
 use super::batch::{self, Batch};
 use super::{BillableAssets, Estimate, Line, Plan, Prices};
-use crate::planet::geometry::{Geometry, Shape};
+use crate::planet::geometry::{Covered, Geometry, Shape};
 use crate::planet::orders::{OrderAsk, Ordered, Scenes};
 use crate::planet::tools::Clip;
 use crate::planet::{Unbounded, bundles};
@@ -60,7 +60,7 @@ fn counting(
         lines.extend(batch::per_request(&ask.tools, prices)?);
     }
     if !delivered.is_empty() {
-        lines.push(managed_area(&delivered, clip, prices)?);
+        lines.push(managed_area(&delivered, clip, &ask.covered, prices)?);
     }
     Ok(Estimate { lines })
 }
@@ -102,20 +102,18 @@ fn batch<'a>(
     })
 }
 
-/// Area under management: the clip once, or every footprint.
+/// Area under management: the clip once, without what is locked already, or every footprint.
 ///
 /// Planet's rules for days of history speak of subscriptions alone; of an order it says that what is not
 /// clipped counts with its whole scenes.
 fn managed_area(
     delivered: &[Batch],
     clip: Option<&Shape>,
+    covered: &[Covered],
     prices: &Prices,
 ) -> Result<Line, Unbounded> {
     if let Some(clip) = clip {
-        let area = aum::parcels(clip, prices)?;
-        let quantity = format!("the clip's {area} km², once");
-        let area = Some(area.amount());
-        return batch::line("aum-union", Unit::Aum, area, quantity, AREA_RULES);
+        return aum::once("the clip's ", clip, covered, prices, AREA_RULES);
     }
     let mut area = Some(SquareKm::ZERO);
     let mut quantity = Vec::new();

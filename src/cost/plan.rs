@@ -58,6 +58,16 @@ pub enum BillableAssets {
     Images,
 }
 
+impl AumRule {
+    /// Whether land counts once in a term, so that it matters what is locked already.
+    pub const fn counts_land_once(self) -> bool {
+        match self {
+            Self::AreaXDays => false,
+            Self::Union | Self::UnionOfFootprints | Self::Larger => true,
+        }
+    }
+}
+
 impl Plan {
     /// Whether the bytes of a delivery are paid for with what orders it.
     pub(super) fn predicts_egress(&self, delivery: Delivery) -> bool {

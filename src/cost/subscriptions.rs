@@ -239,6 +239,7 @@ fn catalog_lines(
     }
     let watched = Watched {
         shape,
+        covered: &ask.covered,
         days: stretch.days(),
         clipped: clip.is_some(),
         figures: &all_figures,
@@ -278,6 +279,7 @@ fn product_lines(
     let amount = Some(drawn.amount().minus(reserved.amount()));
     let watched = Watched {
         shape,
+        covered: &ask.covered,
         days,
         clipped: true,
         figures: &[],

@@ -13,7 +13,6 @@ use tracing::error;
 use super::pipeline::Guard;
 use super::places::Place;
 use super::refusal::Refusal;
-use super::resent::digest;
 use crate::identity::Presented;
 use crate::ledger::{Fingerprint, Ledger, LedgerError, Record, RequestId, State};
 use crate::planet::Asked;
@@ -126,7 +125,7 @@ fn fingerprint(asset: &Asset, place: &Place, presented: &Presented) -> Fingerpri
         &asset.item,
         &asset.asset_type,
     ];
-    digest(&words.map(str::as_bytes))
+    Fingerprint::of(&words.map(str::as_bytes))
 }
 
 fn is_charged(record: &Record) -> bool {

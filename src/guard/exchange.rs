@@ -116,10 +116,16 @@ impl Exchange {
         let sent = self.trace(sent).await;
         let promise = self.promise.take();
         let promise = promise.map(|promise| (promise, outcome.clone()));
+        let took_effect = ending == Ending::TookEffect;
         self.book(outcome).await;
         if let Some((promise, outcome)) = promise {
             let succeeded = sent.as_ref().is_ok_and(|it| it.status().is_success());
             Box::pin(self.keep_word(promise, &outcome, succeeded)).await;
+        }
+        if took_effect {
+            let (request, ask) = (self.case.request, &self.predicted.reading.ask);
+            let locking = guard.lock_land(request, ask, &self.place, &self.presented);
+            locking.await;
         }
         let gathering = Stopwatch::start();
         let sent = self.share(sent).await;

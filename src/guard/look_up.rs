@@ -1,38 +1,35 @@
-//! What must be found out before a call can be priced, in one step: who else is changing the same thing, what
-//! Planet shows of it, and what the books remember.
+//! What must be found out before a call can be priced, in one step: what Planet shows of the things that it only
+//! names, and what the books remember of them.
 
-use http::request::Parts;
+use http::HeaderMap;
 
 use super::activated::Activation;
 use super::pipeline::Guard;
 use super::places::Place;
 use super::refusal::Refusal;
-use super::revising::Alone;
 use crate::identity::Presented;
 use crate::ledger::Fingerprint;
-use crate::planet::{Asked, Found, Shown};
+use crate::planet::{Asked, Found, Query, Shown};
 use crate::units::UtcTime;
 
 /// What was found out besides the request itself.
 pub(super) struct LookedUp {
-    pub(super) alone: Option<Alone>,
     shown: Vec<Shown>,
     activation: Option<Activation>,
 }
 
 impl Guard {
+    /// With the rights of the caller whose headers and query these are.
     pub(super) async fn look_up(
         &self,
         place: &Place,
-        head: &Parts,
+        caller: (&HeaderMap, Query<'_>),
         presented: &Presented,
         asked: &Asked<'_>,
         now: UtcTime,
     ) -> Result<LookedUp, Refusal> {
-        let alone = self.revising.alone(place.upstream.name(), asked)?;
         Ok(LookedUp {
-            alone,
-            shown: self.read_back(place, head, asked).await?,
+            shown: self.reader(place, caller).read_back(asked).await?,
             activation: self.activation(place, presented, asked, now).await?,
         })
     }

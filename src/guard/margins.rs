@@ -7,11 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tracing::warn;
 
 use crate::cost::{Factor, Margin, Ratios};
+use crate::ledger::Told;
 use crate::planet::Api;
 use crate::policy::{Policy, SafetyMargin};
 use crate::units::Amount;
 
-/// The margins of a policy. What was learned is kept in memory, for as many teams as the policy has.
+/// The margins of a policy. What was learned is kept in memory, for as many teams as the policy has; at a start
+/// the books tell it again.
 #[derive(Debug)]
 pub struct Margins {
     rule: SafetyMargin,
@@ -27,6 +29,24 @@ pub struct PastCharge {
     pub charged: Amount,
 }
 
+impl PastCharge {
+    /// `None` of an API that this version does not know.
+    pub fn from_the_books(told: Told) -> Option<Self> {
+        let Told {
+            team,
+            api,
+            predicted,
+            charged,
+        } = told;
+        Some(Self {
+            api: api.parse().ok()?,
+            team,
+            predicted,
+            charged,
+        })
+    }
+}
+
 impl Margins {
     /// Begins with what was charged of late, the oldest first.
     pub fn new(policy: &Policy, past: impl IntoIterator<Item = PastCharge>) -> Self {
@@ -38,6 +58,15 @@ impl Margins {
             margins.learn(&charge);
         }
         margins
+    }
+
+    /// What was learned so far.
+    pub fn factors(&self) -> Vec<(Api, Arc<str>, Factor)> {
+        let learned = self.learned();
+        let factor = |((api, team), ratios): (&(Api, Arc<str>), &Ratios)| {
+            (*api, Arc::clone(team), ratios.factor())
+        };
+        learned.iter().map(factor).collect()
     }
 
     pub(super) fn of(&self, api: Api, team: &Arc<str>) -> Margin {
@@ -123,5 +152,19 @@ mod tests {
         let fixed = Margin::fixed(factor("1.5"));
         assert_eq!(margins.of(Api::Process, &"ag".into()), fixed);
         assert_eq!(margins.learn(&charge(Api::Ogc, "ag", "1", "9")), None);
+    }
+
+    #[test]
+    fn what_the_books_tell_is_learned_of_apis_that_are_known() {
+        let told = |api: &str| Told {
+            team: "ag".into(),
+            api: api.into(),
+            predicted: "2".parse().unwrap(),
+            charged: "3".parse().unwrap(),
+        };
+        let past = [told("ogc"), told("of tomorrow")];
+        let past = past.into_iter().filter_map(PastCharge::from_the_books);
+        let learned = margins("\"learned\"", past).factors();
+        assert_eq!(learned, [(Api::Ogc, "ag".into(), factor("1.5"))]);
     }
 }

@@ -12,6 +12,7 @@ mod downloads;
 mod exchange;
 mod haste;
 mod inquiry;
+mod land;
 mod lent;
 mod look_up;
 mod margins;

@@ -83,6 +83,14 @@ pub(super) struct Case {
     pub(super) own_time: Stopwatch,
 }
 
+impl Case {
+    /// The call and its upstream are known, and so how their answers are told.
+    fn classified(&mut self, place: &Place, route: &Route, head: &Parts) {
+        (self.api, self.dialect) = (route.api, place.dialect(route));
+        self.retry_unit = retry_unit(place.upstream.kind(), &head.headers);
+    }
+}
+
 impl Guard {
     /// Answers one request; what leaves here is a value that `front` turns into HTTP.
     pub async fn handle(self: &Arc<Self>, id: RequestId, request: Request<Body>) -> Answer {
@@ -123,8 +131,7 @@ impl Guard {
         }
         let (place, path) = self.places.find(target.path()).ok_or_else(nothing_here)?;
         let route = classify(place.upstream.kind(), &head.method, path);
-        (case.api, case.dialect) = (route.api, place.dialect(&route));
-        case.retry_unit = retry_unit(place.upstream.kind(), &head.headers);
+        case.classified(place, &route, &head);
         let now = self.clock.now();
         if place.issues_tokens(&route) {
             return Ok(self.exchange_token(&head, body, case, now).await);
@@ -153,6 +160,7 @@ impl Guard {
             Passage::First(turn) => turn,
             Passage::Answered(answer) => return Ok(*answer),
         };
+        let alone = self.revising.alone(place.upstream.name(), &asked)?;
         let (looked_up, weighed) = self
             .appraise(place, &head, (&presented, &caller, case), &asked, now)
             .await?;
@@ -172,7 +180,7 @@ impl Guard {
             trail: Trail::of(place, &route, (&head.method, path), (&head.headers, query)),
             part,
             remembered: found_by.is_some(),
-            alone: looked_up.alone,
+            alone,
             download: self.downloads.download(&route, &head, &case.wishes),
             request: place.address(head, path, query, route.operation, body)?,
             ..self.exchange(case, place, route, weighed, whose, fingerprint)
@@ -217,8 +225,8 @@ impl Guard {
         }
     }
 
-    /// What a call would take: what it only names is looked up, what it does not say is asked of Planet, and
-    /// then it is priced and judged.
+    /// What a call would take: what it only names is looked up, what it does not say is asked of Planet, what
+    /// is locked already is noted, and then it is priced and judged.
     async fn appraise(
         &self,
         place: &Arc<Place>,
@@ -227,12 +235,16 @@ impl Guard {
         asked: &Asked<'_>,
         now: UtcTime,
     ) -> Result<(LookedUp, Weighed), Refusal> {
-        let looked_up = self.look_up(place, head, presented, asked, now).await?;
+        let rights = (&head.headers, asked.query);
+        let looked_up = self.look_up(place, rights, presented, asked, now).await?;
         let found = looked_up.found();
         let understood = understand(&self.policy, &Asked { found, ..*asked }, now)?;
         let rights = Rights::of(place, &head.headers, asked.query, Some(presented));
         let understood = self.consult(understood, &rights, now).await?;
         let api = asked.route.api;
+        let understood = self
+            .survey(understood, place, (presented, caller), api, now)
+            .await;
         let mut weighed = weigh(&self.policy, &self.margins, caller, api, understood, now)?;
         if Self::may_promise(asked, &weighed) {
             // aside, so that the requests of everybody else are no larger for it

@@ -7,26 +7,19 @@
 use std::borrow::Cow;
 
 use http::StatusCode;
-use http::request::Parts;
 use tracing::warn;
 
-use super::pipeline::Guard;
-use super::places::Place;
+use super::inquiry::Reader;
 use super::refusal::Refusal;
-use crate::planet::{Asked, Query, Shown, questions};
+use crate::planet::{Asked, Shown, questions};
 
-impl Guard {
+impl Reader<'_> {
     /// An answer to each question that the call raises, one after the other, up to the first that fails:
     /// nothing bounds the call then.
-    pub(super) async fn read_back(
-        &self,
-        place: &Place,
-        head: &Parts,
-        asked: &Asked<'_>,
-    ) -> Result<Vec<Shown>, Refusal> {
+    pub(super) async fn read_back(&self, asked: &Asked<'_>) -> Result<Vec<Shown>, Refusal> {
         let mut shown = Vec::new();
         for path in questions(asked)? {
-            let answer = self.question(place, head, asked.query, &path).await;
+            let answer = self.question(&path).await;
             let failed = answer.is_err();
             if let Err(why) = &answer {
                 warn!(api = %asked.route.api, why = &**why, "what a call names could not be read back");
@@ -39,16 +32,9 @@ impl Guard {
         Ok(shown)
     }
 
-    pub(super) async fn question(
-        &self,
-        place: &Place,
-        head: &Parts,
-        query: Query<'_>,
-        path: &str,
-    ) -> Shown {
-        let answer = self.ask(place, (&head.headers, query), path).await;
+    pub(super) async fn question(&self, path: &str) -> Shown {
         let unanswered = |why| Cow::Owned(format!("Planet could not be asked for it: {why}"));
-        match answer.map_err(unanswered)? {
+        match self.ask(path).await.map_err(unanswered)? {
             (StatusCode::OK, text) => Ok(text),
             (status, _) => Err(format!("Planet answered {status} when it was asked for it").into()),
         }

@@ -1,17 +1,20 @@
 //! What would become of a request, without sending it and without touching the books: one document for
 //! dry runs, the callers' own estimates, the `estimate` command and the policy's own tests.
 
+use std::sync::Arc;
+
 use http::{HeaderMap, Method};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::land;
 use super::margins::Margins;
 use super::predict::{Understood, understand};
 use super::refusal::Refusal;
 use super::weigh::weigh;
 use crate::cost::Line;
-use crate::planet::{Api, Asked, Found, Target, classify};
-use crate::policy::{Caller, Claim, Decision, Policy};
+use crate::planet::{Api, Asked, Found, Route, Target, classify};
+use crate::policy::{Caller, Claim, Decision, Policy, Upstream};
 use crate::units::{Amount, Amounts, Unit, UtcTime};
 
 /// A request that is not sent.
@@ -66,8 +69,9 @@ pub fn rehearse(
     rehearsal: &Rehearsal<'_>,
     now: UtcTime,
 ) -> Result<Report, Refusal> {
-    let (api, understood) = hear(policy, rehearsal, now)?;
-    judge(policy, rehearsal, api, understood, now)
+    let addressed = Addressed::find(policy, rehearsal)?;
+    let understood = understand(policy, &addressed.asked(Found::default()), now)?;
+    judge(policy, rehearsal, addressed.route.api, understood, now)
 }
 
 /// The end of a rehearsal that was understood.
@@ -75,9 +79,12 @@ pub(super) fn judge(
     policy: &Policy,
     rehearsal: &Rehearsal<'_>,
     api: Api,
-    understood: Understood,
+    mut understood: Understood,
     now: UtcTime,
 ) -> Result<Report, Refusal> {
+    if policy.plan().aum.counts_land_once() {
+        land::cover(&mut understood.reading.ask, &[]);
+    }
     let nothing_learned = Margins::new(policy, []);
     let weighed = weigh(
         policy,
@@ -91,29 +98,46 @@ pub(super) fn judge(
     Ok(weighed.report(policy, &untouched, now))
 }
 
-/// Understands a request that is not sent as one that is.
-pub(super) fn hear(
-    policy: &Policy,
-    rehearsal: &Rehearsal<'_>,
-    now: UtcTime,
-) -> Result<(Api, Understood), Refusal> {
-    let target = Target::parse(rehearsal.target)?;
-    let Some((upstream, path)) = policy.upstream_for(target.path()) else {
-        return Err(super::pipeline::nothing_here());
-    };
-    let route = classify(upstream.kind(), &rehearsal.method, path);
-    super::pipeline::permit(policy, &rehearsal.caller, &route, &rehearsal.method, path)?;
-    let asked = Asked {
-        method: &rehearsal.method,
-        route: &route,
-        path,
-        query: target.query(),
-        headers: &rehearsal.headers,
-        body: rehearsal.body,
-        deployment: upstream.deployment(),
-        found: Found::default(),
-    };
-    Ok((route.api, understand(policy, &asked, now)?))
+/// A request that is not sent, and may be made: as far as its address goes.
+pub(super) struct Addressed<'a> {
+    pub(super) target: Target<'a>,
+    pub(super) upstream: &'a Arc<Upstream>,
+    pub(super) route: Route,
+    /// As upstream knows it.
+    path: String,
+    rehearsal: &'a Rehearsal<'a>,
+}
+
+impl<'a> Addressed<'a> {
+    pub(super) fn find(policy: &'a Policy, rehearsal: &'a Rehearsal<'a>) -> Result<Self, Refusal> {
+        let target = Target::parse(rehearsal.target)?;
+        let Some((upstream, path)) = policy.upstream_for(target.path()) else {
+            return Err(super::pipeline::nothing_here());
+        };
+        let route = classify(upstream.kind(), &rehearsal.method, path);
+        super::pipeline::permit(policy, &rehearsal.caller, &route, &rehearsal.method, path)?;
+        Ok(Self {
+            path: path.to_owned(),
+            target,
+            upstream,
+            route,
+            rehearsal,
+        })
+    }
+
+    /// The call, with what was found out besides.
+    pub(super) fn asked<'b>(&'b self, found: Found<'b>) -> Asked<'b> {
+        Asked {
+            method: &self.rehearsal.method,
+            route: &self.route,
+            path: &self.path,
+            query: self.target.query(),
+            headers: &self.rehearsal.headers,
+            body: self.rehearsal.body,
+            deployment: self.upstream.deployment(),
+            found,
+        }
+    }
 }
 
 impl Report {

@@ -13,14 +13,15 @@ use serde_json::value::RawValue;
 
 use super::answer::{Answer, Notes, Reply};
 use super::consult::Rights;
-use super::pipeline::{Case, Guard, books_away};
+use super::pipeline::{Case, Guard, books_away, nothing_here};
+use super::predict::understand;
 use super::refusal::{Problem, Refusal};
-use super::rehearse::{Rehearsal, Report, hear};
+use super::rehearse::{Addressed, Rehearsal, Report};
 use super::weigh::{Weighed, weigh};
 use super::wishes::Wishes;
 use crate::identity::Presented;
 use crate::ledger::Balance;
-use crate::planet::{Query, Target, json};
+use crate::planet::{Found, Query, Target, json};
 use crate::policy::{Account, Budget, Caller, Dimension};
 use crate::units::{Amount, Unit, UtcTime};
 use crate::upstream::{Body, collect_request};
@@ -229,12 +230,21 @@ impl Guard {
         query: Query<'_>,
         now: UtcTime,
     ) -> Result<Weighed, Refusal> {
-        let (api, mut understood) = hear(&self.policy, rehearsal, now)?;
-        let target = Target::parse(rehearsal.target)?;
-        if let Some((place, _)) = self.places.find(target.path()) {
-            let rights = Rights::of(place, &head.headers, query, Some(presented));
-            understood = self.consult(understood, &rights, now).await?;
-        }
+        let addressed = Addressed::find(&self.policy, rehearsal)?;
+        let (place, _) = self
+            .places
+            .find(addressed.target.path())
+            .ok_or_else(nothing_here)?;
+        let asked = addressed.asked(Found::default());
+        let looked_up = self.look_up(place, (&head.headers, query), presented, &asked, now);
+        let looked_up = looked_up.await?;
+        let asked = addressed.asked(looked_up.found());
+        let understood = understand(&self.policy, &asked, now)?;
+        let rights = Rights::of(place, &head.headers, query, Some(presented));
+        let understood = self.consult(understood, &rights, now).await?;
+        let api = addressed.route.api;
+        let whose = (presented, &rehearsal.caller);
+        let understood = self.survey(understood, place, whose, api, now).await;
         let (policy, margins) = (&self.policy, &self.margins);
         weigh(policy, margins, &rehearsal.caller, api, understood, now)
     }

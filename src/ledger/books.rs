@@ -136,6 +136,34 @@ pub struct Record {
     pub closed_at: Option<UtcTime>,
 }
 
+/// What a request was predicted to cost in PU, and what upstream said that it cost.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Told {
+    pub team: Arc<str>,
+    pub api: Arc<str>,
+    pub predicted: Amount,
+    pub charged: Amount,
+}
+
+/// Of so many requests, the latest, [`told`](super::Ledger::told) looks at the charges.
+pub const MOST_TOLD: u32 = 100_000;
+
+impl Told {
+    /// `None` where upstream did not say, or nothing was predicted.
+    pub fn of(team: &Arc<str>, api: &Arc<str>, predicted: &Amounts, state: &State) -> Option<Self> {
+        let State::Settled(charge) = state else {
+            return None;
+        };
+        let said = charge.source == ChargeSource::Header;
+        Some(Self {
+            team: Arc::clone(team),
+            api: Arc::clone(api),
+            predicted: predicted.get(Unit::Pu)?,
+            charged: charge.amounts.get(Unit::Pu).filter(|_| said)?,
+        })
+    }
+}
+
 /// Where a reservation is in its life.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum State {
@@ -176,6 +204,11 @@ pub enum LedgerError {
     NotInDoubt(RequestId),
     #[error("nothing that request {0} made is followed")]
     NotFollowed(RequestId),
+    #[error(
+        "this key was used before for another top-up, number {id}: give each order a key of its own, and the \
+         same key only to the same order"
+    )]
+    AnotherTopUp { id: i64 },
     #[error("budget {budget} is claimed twice by one request")]
     ClaimedTwice { budget: Arc<str> },
     #[error("the sum of budget {budget} is too large to count")]

@@ -11,6 +11,7 @@ mod cap;
 mod commitment;
 mod fingerprint;
 mod followed;
+mod land;
 mod lease;
 mod meter;
 mod model;
@@ -24,13 +25,14 @@ mod top_up;
 
 pub use balance::{AccountKey, Balance, Entry, EntryKind, replay};
 pub use books::{
-    Breach, Cap, Charge, ChargeSource, Event, Evidence, GUARD, LOST_LEASE, LedgerError,
-    NewReservation, Outcome, Record, Reserved, Standing, State, gave_up,
+    Breach, Cap, Charge, ChargeSource, Event, Evidence, GUARD, LOST_LEASE, LedgerError, MOST_TOLD,
+    NewReservation, Outcome, Record, Reserved, Standing, State, Told, gave_up,
 };
 pub use cap::{changes, differing};
 pub use commitment::{Ahead, Commitment, CommitmentId, Course, Kept, Turn};
 pub use fingerprint::Fingerprint;
 pub use followed::{Followed, NewFollowed, Seen, TRUE_UP};
+pub use land::{Land, LandQuery, MOST_ACCOUNT_BYTES, MOST_ANSWER_BYTES, MOST_OUTLINE_BYTES};
 pub use lease::{Denial, LEASE_LIFE, LeaseBook, Marks, Orphans};
 pub use meter::{ACCOUNT, Meter, Reading, Spending, UNATTRIBUTED};
 pub use model::Model;
@@ -39,6 +41,8 @@ pub use report::{Leased, Report, Spent, Want, heard_at, is_quiet, portion};
 pub use request_id::{InvalidRequestId, RequestId};
 pub use reservation::{Admission, Reservation};
 pub use top_up::{Draws, NewTopUp, TopUp, drawn, left, redraw};
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -154,7 +158,15 @@ pub trait Ledger: Send + Sync {
     /// What the books have of the requests that a meter counts too.
     async fn spending(&self, of: &Spending) -> Result<Amount, LedgerError>;
 
-    /// Allows more than a budget's limit, once.
+    /// Keeps the land that a settled request has locked, for the accounts on which it booked area. Repeating
+    /// it changes nothing. `false` where nothing is kept: no area was booked, or there is no room.
+    async fn lock_land(&self, land: &Land, now: UtcTime) -> Result<bool, LedgerError>;
+
+    /// Outlines of land that is locked, the latest last. There may be more of it, which then counts anew.
+    async fn locked_land(&self, query: &LandQuery) -> Result<Vec<Arc<str>>, LedgerError>;
+
+    /// Allows more than a budget's limit, once. An order with a key that was given before changes nothing and
+    /// is answered with its top-up as it is now; another order under that key is an error.
     async fn top_up(&self, new: &NewTopUp, now: UtcTime) -> Result<TopUp, LedgerError>;
 
     /// Every top-up, oldest first.
@@ -188,6 +200,9 @@ pub trait Ledger: Send + Sync {
 
     /// What is known of one request; `None` when it never reserved.
     async fn record(&self, request: RequestId) -> Result<Option<Record>, LedgerError>;
+
+    /// What upstream said of the latest requests, the oldest first.
+    async fn told(&self) -> Result<Vec<Told>, LedgerError>;
 
     /// Reservations in doubt whose ids come behind `after`, oldest first.
     async fn unknowns(

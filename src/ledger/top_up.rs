@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::{Fingerprint, LedgerError};
 use crate::policy::Account;
 use crate::units::{Amount, Unit, UtcTime};
 
@@ -25,6 +26,8 @@ pub struct NewTopUp {
     pub reason: String,
     /// Who allowed it.
     pub by: String,
+    /// The same order given again has the same key, and is the same top-up.
+    pub key: Option<Fingerprint>,
 }
 
 /// A top-up in the books.
@@ -41,6 +44,8 @@ pub struct TopUp {
     pub expires_at: Option<UtcTime>,
     pub reason: String,
     pub by: String,
+    #[serde(skip)]
+    pub key: Option<Fingerprint>,
 }
 
 /// What one window draws of each top-up.
@@ -56,6 +61,7 @@ impl TopUp {
             expires_at,
             reason,
             by,
+            key,
         } = new;
         Self {
             id,
@@ -68,7 +74,34 @@ impl TopUp {
             expires_at,
             reason,
             by,
+            key,
         }
+    }
+
+    /// The top-up that an order with a key was given before for, if it was. With the same key nothing else can
+    /// be ordered.
+    pub fn given_before<'a>(
+        new: &NewTopUp,
+        all: impl IntoIterator<Item = &'a Self>,
+    ) -> Result<Option<&'a Self>, LedgerError> {
+        let mut all = all.into_iter();
+        let before = all.find(|top_up| new.key.is_some() && top_up.key == new.key);
+        match before {
+            Some(other) if !other.is_what(new) => Err(LedgerError::AnotherTopUp { id: other.id }),
+            before => Ok(before),
+        }
+    }
+
+    /// Whether this is what `new` orders; stores keep whole microseconds.
+    fn is_what(&self, new: &NewTopUp) -> bool {
+        let micros = |end: Option<UtcTime>| end.map(UtcTime::as_microsecond);
+        self.budget == new.budget
+            && self.partition == new.partition
+            && self.unit == new.unit
+            && self.amount == new.amount
+            && micros(self.expires_at) == micros(new.expires_at)
+            && self.reason == new.reason
+            && self.by == new.by
     }
 
     /// The order as a sentence for the record.
@@ -185,6 +218,7 @@ mod tests {
             expires_at: expires.map(at),
             reason: "harvest".into(),
             by: "ops".into(),
+            key: None,
         };
         TopUp::of(new, id, at("2026-11-01T00:00:00Z"))
     }

@@ -41,7 +41,7 @@ impl<'a> Found<'a> {
 }
 
 /// Why an estimate that contacts nobody cannot know.
-pub(super) const NOBODY_ASKED: &str = "Planet was not asked; send the call itself, with 'Quota-Guard-Dry-Run: 1' to see its cost only";
+pub(super) const NOBODY_ASKED: &str = "Planet was not asked; 'estimate --live' asks it, and so does the call itself, with 'Quota-Guard-Dry-Run: 1' to see its cost only";
 
 /// The paths to read, each by a GET, before the call can be priced. They are of the upstream that is called,
 /// and reading them costs nothing.

@@ -29,6 +29,7 @@ pub mod geometry;
 mod imagery;
 pub mod jobs;
 pub mod json;
+mod land;
 mod made;
 mod mount;
 mod number;

@@ -1,11 +1,13 @@
 //! `POST /compute/ops/orders/v2`: which items or quads, in which bundle, with which tools, to where.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::geometry::{Geometry, RawGeometry};
+use super::basemaps::Touched;
+use super::geometry::{Covered, Geometry, RawGeometry, Shape};
 use super::spelling::{self, Members};
 use super::tools::{Delivery, Tools};
 use super::{Misread, bundles};
@@ -40,6 +42,8 @@ const PRICED: &[&str] = &[
 pub struct OrderAsk {
     pub products: Vec<Ordered>,
     pub tools: Tools,
+    /// What of each part of the area that it is clipped to is locked already; empty where nobody looked.
+    pub covered: Arc<[Covered]>,
     pub delivery: Delivery,
     /// Whether items that cannot be delivered are left out instead of failing the order.
     pub partial: bool,
@@ -69,12 +73,14 @@ pub struct Scenes {
 pub struct Quads {
     pub mosaic: String,
     pub wanted: Wanted,
+    /// How many a geometry touches.
+    pub touched: Touched,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Wanted {
     Listed(Vec<String>),
-    /// Every quad that the geometry touches; how many they are, only Planet knows.
+    /// Every quad that the geometry touches; how many they are, the mosaic's grid tells.
     Touching(Geometry),
 }
 
@@ -145,6 +151,7 @@ pub fn read(body: &[u8]) -> Result<OrderAsk, Misread> {
     Ok(OrderAsk {
         products,
         tools,
+        covered: Arc::default(),
         delivery: Delivery::read(delivery.as_deref(), hosting.as_deref())?,
         partial: order_type.as_deref() == Some("partial"),
         plan_id: subscription_id,
@@ -186,6 +193,7 @@ impl RawProduct {
             Ordered::Quads(Quads {
                 mosaic: mosaic_name.ok_or_else(|| missing("mosaic_name"))?,
                 wanted,
+                touched: Touched::NotAsked,
             })
         } else {
             if mosaic_name.is_some() || quad_ids.is_some() {
@@ -283,6 +291,16 @@ impl OrderAsk {
             left -= items.len();
         }
         shorter
+    }
+}
+
+impl Quads {
+    /// The area whose quads are wanted, once its outline is known.
+    pub fn area(&self) -> Option<&Shape> {
+        match &self.wanted {
+            Wanted::Touching(geometry) => geometry.shape(),
+            Wanted::Listed(_) => None,
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::features::Feature;
 use super::geometry::{FeatureRef, Geometry, Shape};
+use super::orders::{Ordered, Quads, Wanted};
 use super::subscriptions::{MAX_BULK, SubscriptionAsk};
 use super::tools::{Clip, Tools};
 use super::{Ask, Unbounded};
@@ -17,7 +18,10 @@ impl Ask {
     pub fn references(&self) -> Vec<FeatureRef> {
         let mut found: Vec<&FeatureRef> = Vec::new();
         match self {
-            Self::Order(order) => found.extend(clip_reference(&order.tools)),
+            Self::Order(order) => {
+                found.extend(clip_reference(&order.tools));
+                found.extend(order.products.iter().filter_map(touched_reference));
+            }
             Self::Subscriptions(all) => {
                 for one in all {
                     found.extend(one.geometry.reference());
@@ -39,7 +43,12 @@ impl Ask {
     /// features; what is clipped to a collection is clipped to all of them.
     pub fn resolve(&mut self, known: &Outlines) -> Result<(), Unbounded> {
         match self {
-            Self::Order(order) => resolve_clip(&mut order.tools, known)?,
+            Self::Order(order) => {
+                resolve_clip(&mut order.tools, known)?;
+                for product in &mut order.products {
+                    resolve_touched(product, known)?;
+                }
+            }
             Self::Subscriptions(all) => {
                 let mut resolved = Vec::with_capacity(all.len());
                 for mut one in all.drain(..) {
@@ -61,17 +70,45 @@ fn clip_reference(tools: &Tools) -> Option<&FeatureRef> {
     }
 }
 
+/// The area whose quads an order wants.
+fn touched_reference(product: &Ordered) -> Option<&FeatureRef> {
+    match product {
+        Ordered::Quads(Quads {
+            wanted: Wanted::Touching(area),
+            ..
+        }) => area.reference(),
+        Ordered::Quads(_) | Ordered::Scenes(_) => None,
+    }
+}
+
 fn resolve_clip(tools: &mut Tools, known: &Outlines) -> Result<(), Unbounded> {
-    let Some(reference) = clip_reference(tools) else {
-        return Ok(());
-    };
-    let Some(features) = known.get(reference) else {
-        return Ok(()); // it stays a reference, which nobody can price
+    if let Some(all) = outline(clip_reference(tools), known)? {
+        tools.clip = Some(Clip::To(all));
+    }
+    Ok(())
+}
+
+fn resolve_touched(product: &mut Ordered, known: &Outlines) -> Result<(), Unbounded> {
+    let all = outline(touched_reference(product), known)?;
+    if let (Some(all), Ordered::Quads(quads)) = (all, product) {
+        quads.wanted = Wanted::Touching(all);
+    }
+    Ok(())
+}
+
+/// All that stands behind a reference, as one; `None` where it is not known: then it stays a reference, which
+/// nobody can price.
+fn outline(
+    reference: Option<&FeatureRef>,
+    known: &Outlines,
+) -> Result<Option<Geometry>, Unbounded> {
+    let known = reference.and_then(|reference| Some((reference, known.get(reference)?)));
+    let Some((reference, features)) = known else {
+        return Ok(None);
     };
     let all = Shape::all(features.iter().map(|feature| &feature.shape));
     let all = all.ok_or_else(|| empty(reference))?;
-    tools.clip = Some(Clip::To(Geometry::Shape(all)));
-    Ok(())
+    Ok(Some(Geometry::Shape(all)))
 }
 
 /// One subscription for each feature that its geometry stands for.
@@ -198,6 +235,21 @@ mod tests {
         ask.resolve(&outlines(&[("blocks/1", &["blocks/1"])]))
             .unwrap();
         assert_eq!(ask.references(), []);
+    }
+
+    #[test]
+    fn quads_are_wanted_of_all_that_a_reference_stands_for() {
+        let body = json!({"source_type": "basemaps", "products": [{"mosaic_name": "m", "geometry":
+            {"type": "ref", "content": "pl:features/my/farms"}}]});
+        let mut ask = Ask::Order(crate::planet::orders::read(body.to_string().as_bytes()).unwrap());
+        assert_eq!(ask.references(), [reference("farms")]);
+        ask.resolve(&outlines(&[("farms", &["farms/a", "farms/b"])]))
+            .unwrap();
+        let Ask::Order(order) = &ask else {
+            panic!("{ask:?}")
+        };
+        assert!(matches!(&order.products[0], Ordered::Quads(quads)
+            if quads.area().unwrap().parts().len() == 2));
     }
 
     #[test]

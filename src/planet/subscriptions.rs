@@ -10,6 +10,8 @@ pub use named::{Ended, changed, ended};
 pub(super) use revision::read_revision;
 pub use revision::{Presence, Present, Revision, is_free, read_present};
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -18,7 +20,7 @@ use serde_json::value::RawValue;
 use super::Misread;
 use super::bundles::{self, AssetCounts};
 use super::counts::Count;
-use super::geometry::{FeatureRef, Geometry, RawGeometry};
+use super::geometry::{Covered, FeatureRef, Geometry, RawGeometry};
 use super::quota::Entitlement;
 use super::spelling::{self, Members};
 use super::tools::{Delivery, Tools};
@@ -60,6 +62,8 @@ const PRICED: &[&str] = &[
 pub struct SubscriptionAsk {
     pub source: Source,
     pub geometry: Geometry,
+    /// What of each part of its area is locked already; empty where nobody looked.
+    pub covered: Arc<[Covered]>,
     /// The feature that [`Self::geometry`] is the outline of, once that is known.
     pub feature: Option<FeatureRef>,
     pub start: UtcTime,
@@ -192,6 +196,7 @@ impl RawSubscription {
         }
         Ok(SubscriptionAsk {
             source: raw.source(&at)?,
+            covered: Arc::default(),
             unread: raw.odd_relation().or(raw.rest.one()),
             geometry,
             feature: None,

@@ -8,16 +8,12 @@ use http::StatusCode;
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
-use super::figures::{self, Ours, Shown, begin, compare, settled_until};
 use crate::cost::Charged;
 use crate::guard::{Guard, Unasked};
-use crate::ledger::{ACCOUNT, LedgerError, Meter, NewReservation, Reading, Spending, UNATTRIBUTED};
-use crate::planet::Api;
+use crate::ledger::{LedgerError, Meter};
 use crate::planet::answer::Doubt;
 use crate::planet::quota::{PAGE, PLANS_PATH, Used, products_path, read_downloaded, read_reserved};
-use crate::policy::{Call, Caller};
-use crate::telemetry::Correction;
-use crate::units::{Amount, Amounts, SquareKm, Unit, UtcTime};
+use crate::units::{Amount, SquareKm, Unit, UtcTime};
 
 /// How often the clock is looked at.
 const LOOK: Duration = Duration::from_secs(2);
@@ -29,7 +25,7 @@ const AGAIN_AT_MOST: Duration = Duration::from_hours(1);
 /// Pages of products. What an account has beyond them is not compared.
 const MOST_PAGES: usize = 20;
 /// The name of what plans count as downloaded, which is of no one product.
-const DOWNLOADS: &str = "downloads";
+pub(super) const DOWNLOADS: &str = "downloads";
 
 /// Why figures could not be compared.
 #[derive(Debug, thiserror::Error)]
@@ -44,10 +40,13 @@ enum Unread {
     Books(#[from] LedgerError),
 }
 
-struct Comparer {
-    guard: Arc<Guard>,
-    upstream: Arc<str>,
+pub(super) struct Comparer {
+    pub(super) guard: Arc<Guard>,
+    pub(super) upstream: Arc<str>,
 }
+
+/// The meters of an upstream, by product and unit.
+pub(super) type Known = BTreeMap<(String, Unit), Meter>;
 
 /// Compares every day until it is stopped; `None` where no account shows what it has used.
 pub fn compare_daily(guard: Arc<Guard>) -> Option<JoinHandle<()>> {
@@ -103,13 +102,13 @@ impl Comparer {
                     .await?;
             }
             known = self.known().await?;
-            self.tell_missing(&known, now);
+            Self::tell_missing(&known, now);
         }
         self.show(&known);
         Ok(())
     }
 
-    async fn known(&self) -> Result<BTreeMap<(String, Unit), Meter>, LedgerError> {
+    async fn known(&self) -> Result<Known, LedgerError> {
         let meters = self.guard.ledger.meters().await?;
         let own = meters
             .into_iter()
@@ -151,138 +150,7 @@ impl Comparer {
         }
     }
 
-    /// Reads one figure and keeps what comes of it.
-    async fn read(
-        &self,
-        (product, unit): (&str, Unit),
-        used: &Used,
-        known: &BTreeMap<(String, Unit), Meter>,
-        now: UtcTime,
-    ) -> Result<(), LedgerError> {
-        let theirs = used.area.amount();
-        let before = known.get(&(product.to_owned(), unit));
-        let reading = match before {
-            Some(before) if before.last <= theirs => {
-                let ours = self.ours(before, &used.names, now).await?;
-                self.judged(before, compare(before, theirs, ours, now), now)
-            }
-            fallen_or_new => Reading {
-                before: fallen_or_new.map(|before| before.read_at),
-                meter: begin((&self.upstream, product, unit), theirs, now),
-                external: None,
-                note: fallen_or_new.map(|before| {
-                    format!(
-                        "Planet's figure for {product} fell from {} to {theirs} {}: a new term is counted from there",
-                        before.last,
-                        unit.label()
-                    )
-                }),
-            },
-        };
-        let kept = self.guard.ledger.keep_reading(&reading, now).await?;
-        if let Some(external) = reading.external.filter(|_| kept) {
-            let correction = Correction {
-                after: external.predicted,
-                ..Correction::default()
-            };
-            let metrics = &self.guard.metrics;
-            metrics.count_corrected(Api::Account, UNATTRIBUTED, &correction);
-        }
-        Ok(())
-    }
-
-    async fn ours(
-        &self,
-        meter: &Meter,
-        names: &[String],
-        now: UtcTime,
-    ) -> Result<Ours, LedgerError> {
-        let until = settled_until(meter, now);
-        let between = |since, until| Spending {
-            unit: meter.unit,
-            products: names.to_vec(),
-            since,
-            until,
-        };
-        let ledger = &self.guard.ledger;
-        let settled = between(meter.counted_until, until);
-        Ok(Ours {
-            settled: ledger.spending(&settled).await?,
-            recent: ledger.spending(&between(until, UtcTime::MAX)).await?,
-            until,
-        })
-    }
-
-    fn judged(&self, before: &Meter, shown: Shown, now: UtcTime) -> Reading {
-        let Shown {
-            meter,
-            external,
-            low,
-            stale,
-        } = shown;
-        let (product, unit) = (&*meter.product, meter.unit.label());
-        if stale {
-            info!(product, unit, figure = %meter.last, "Planet's figure stands still while the guard spends");
-        }
-        let mut note = None;
-        if low {
-            let (ours, theirs) = (meter.ours, meter.growth());
-            warn!(product, unit, %ours, %theirs, "much is used beside the guard");
-            note = Some(format!(
-                "since {} Planet counted {theirs} {unit} of {product}, of which only {ours} passed through the \
-                 guard: less than {} %",
-                meter.since,
-                figures::LEAST_CAPTURED
-            ));
-        }
-        if !external.is_zero() {
-            let entered =
-                format!("{external} {unit} of {product} were spent elsewhere, and are entered");
-            note = Some(note.map_or_else(|| entered.clone(), |note| format!("{note}; {entered}")));
-        }
-        let external = Some(external).filter(|external| !external.is_zero());
-        Reading {
-            before: Some(before.read_at),
-            external: external.map(|amount| self.adjustment(&meter, amount, now)),
-            note,
-            meter,
-        }
-    }
-
-    /// What budgets count it, as if a team of nobody's had asked.
-    fn adjustment(&self, meter: &Meter, amount: Amount, now: UtcTime) -> NewReservation {
-        let predicted = Amounts::of(meter.unit, amount);
-        let product = Some(&meter.product).filter(|product| &***product != DOWNLOADS);
-        let products: Vec<Arc<str>> = product.into_iter().cloned().collect();
-        let caller = Caller {
-            team: UNATTRIBUTED.into(),
-            key: "".into(),
-            apis: None,
-        };
-        let call = Call {
-            api: Api::Account,
-            products: &products,
-        };
-        let mut claims = self.guard.policy.judge(&caller, call, &predicted, now);
-        claims.retain(|claim| !claim.counts_requests());
-        for claim in &mut claims {
-            claim.enforced = false;
-        }
-        NewReservation {
-            request: meter.adjustment(now),
-            team: caller.team,
-            key: caller.key,
-            api: ACCOUNT,
-            product: products.first().cloned(),
-            tag: None,
-            fingerprint: None,
-            predicted,
-            claims,
-            certain: true,
-        }
-    }
-
-    fn tell_missing(&self, known: &BTreeMap<(String, Unit), Meter>, now: UtcTime) {
+    fn tell_missing(known: &Known, now: UtcTime) {
         let missing = known.values().filter(|meter| !same_day(meter.read_at, now));
         for meter in missing {
             let (product, last) = (&*meter.product, meter.read_at);
@@ -291,7 +159,7 @@ impl Comparer {
     }
 
     /// All products of a unit together.
-    fn show(&self, known: &BTreeMap<(String, Unit), Meter>) {
+    fn show(&self, known: &Known) {
         let mut sums: BTreeMap<Unit, (Amount, Amount)> = BTreeMap::new();
         for meter in known.values() {
             let (ours, theirs) = sums.entry(meter.unit).or_default();

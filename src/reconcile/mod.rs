@@ -11,6 +11,7 @@ mod comparer;
 mod evidence;
 mod figures;
 mod follower;
+mod readings;
 
 pub use comparer::compare_daily;
 pub use follower::follow;

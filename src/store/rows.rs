@@ -8,7 +8,8 @@ use std::sync::Arc;
 use super::tables::{Life, Recall, Row, Slice};
 use crate::ledger::{
     Balance, Cap, Charge, ChargeSource, Draws, Entry, EntryKind, Epoch, Event, Evidence,
-    Fingerprint, Followed, LedgerError, Meter, Record, ReplicaId, RequestId, State, TopUp, drawn,
+    Fingerprint, Followed, LedgerError, Meter, Record, ReplicaId, RequestId, State, Told, TopUp,
+    drawn,
 };
 use crate::planet::{Kind, Made};
 use crate::policy::{Account, Claim};
@@ -17,6 +18,11 @@ use crate::units::{Amount, Amounts, Span, Unit, UtcTime};
 /// The account's columns, wherever an account is read.
 pub(super) const ACCOUNT: &str =
     "account.budget, account.partition, account.unit, account.starts_at, account.ends_at";
+
+/// The latest requests, as many as the parameter says, of which upstream said what they cost.
+pub(super) const TOLD: &str =
+    "SELECT * FROM (SELECT * FROM reservation ORDER BY id DESC LIMIT $1) AS latest
+     WHERE state = 'settled' AND source = 'header' ORDER BY id";
 
 /// One row of an answer, whichever database gave it.
 pub(super) trait Cells {
@@ -82,6 +88,21 @@ impl Found {
         record.claims = claims.into_iter().map(claim).collect::<Result<_, _>>()?;
         Ok(record)
     }
+}
+
+/// What upstream said of requests; their claims are not asked for.
+pub(super) fn told(found: Vec<Found>) -> Vec<Told> {
+    let told = |found: Found| {
+        let Record {
+            team,
+            api,
+            predicted,
+            state,
+            ..
+        } = found.record;
+        Told::of(&team, &api, &predicted, &state)
+    };
+    found.into_iter().filter_map(told).collect()
 }
 
 pub(super) fn failed(cause: sqlx::Error) -> LedgerError {
@@ -171,6 +192,7 @@ pub(super) fn top_up(row: &impl Cells) -> Result<TopUp, LedgerError> {
         expires_at: row.number_if_any("expires_at")?.map(instant).transpose()?,
         reason: row.text("reason")?.into(),
         by: row.text("author")?.into(),
+        key: row.bytes_if_any("key")?.map(fingerprint).transpose()?,
     })
 }
 

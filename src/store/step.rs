@@ -8,7 +8,7 @@ use tracing::debug;
 use super::desk::Desk;
 use super::tables::{Closing, Due, MeterKey, Wanted};
 use crate::ledger::{
-    CommitmentId, LedgerError, NewReservation, Outcome, RequestId, Reserved, Turn,
+    CommitmentId, Fingerprint, LedgerError, NewReservation, Outcome, RequestId, Reserved, Turn,
 };
 use crate::policy::Account;
 use crate::units::UtcTime;
@@ -33,6 +33,8 @@ pub(super) struct About {
     pub(super) followed: Vec<RequestId>,
     pub(super) due: Option<Due>,
     pub(super) meters: Vec<MeterKey>,
+    /// Under which a top-up may stand.
+    pub(super) key: Option<Fingerprint>,
 }
 
 /// What became of the answer to a step.
@@ -178,6 +180,7 @@ pub(super) fn wanted(steps: &[Step], desk: &Desk) -> Wanted {
         wanted.followed.extend(&about.followed);
         wanted.due.extend(about.due);
         wanted.meters.extend(about.meters.iter().cloned());
+        wanted.keys.extend(about.key);
     }
     desk.complete(&mut wanted);
     wanted

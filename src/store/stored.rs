@@ -1,5 +1,7 @@
 //! The books in a database: steps go through the queue, questions to the readers.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use super::plain;
@@ -7,9 +9,10 @@ use super::queue::Queue;
 use super::step::{About, Step};
 use super::tables::{Closing, Due};
 use crate::ledger::{
-    Balance, Begun, Cap, Commitment, Entry, Event, Evidence, Fingerprint, Followed, Kept, Leased,
-    Ledger, LedgerError, Meter, NewFollowed, NewReservation, NewTopUp, Outcome, Proof, Reading,
-    Record, ReplicaId, Report, RequestId, Reserved, Seen, Spending, Standing, TopUp, Turn,
+    Balance, Begun, Cap, Commitment, Entry, Event, Evidence, Fingerprint, Followed, Kept, Land,
+    LandQuery, Leased, Ledger, LedgerError, MOST_ACCOUNT_BYTES, Meter, NewFollowed, NewReservation,
+    NewTopUp, Outcome, Proof, Reading, Record, ReplicaId, Report, RequestId, Reserved, Seen,
+    Spending, Standing, Told, TopUp, Turn,
 };
 use crate::planet::Kind;
 use crate::policy::Account;
@@ -39,6 +42,9 @@ pub(super) trait Readers: Send + Sync {
     async fn next_due(&self) -> Result<Option<UtcTime>, LedgerError>;
     async fn meters(&self) -> Result<Vec<Meter>, LedgerError>;
     async fn spending(&self, of: &Spending) -> Result<Amount, LedgerError>;
+    async fn locked_land(&self, query: &LandQuery) -> Result<Vec<Arc<str>>, LedgerError>;
+    /// Bytes of outlines that are kept of an account.
+    async fn land_bytes(&self, account: &Account) -> Result<u64, LedgerError>;
     async fn top_ups(&self) -> Result<Vec<TopUp>, LedgerError>;
     async fn commitments(&self) -> Result<Vec<Commitment>, LedgerError>;
     async fn published(&self) -> Result<Vec<(ReplicaId, Cap)>, LedgerError>;
@@ -47,6 +53,7 @@ pub(super) trait Readers: Send + Sync {
     async fn entries(&self, after: u64, limit: u32) -> Result<Vec<Entry>, LedgerError>;
     async fn events(&self, after: u64, limit: u32) -> Result<Vec<Event>, LedgerError>;
     async fn record(&self, request: RequestId) -> Result<Option<Record>, LedgerError>;
+    async fn told(&self) -> Result<Vec<Told>, LedgerError>;
     async fn unknowns(
         &self,
         after: Option<RequestId>,
@@ -229,9 +236,34 @@ impl<R: Readers> Ledger for Stored<R> {
         self.readers.spending(of).await
     }
 
+    async fn lock_land(&self, land: &Land, _now: UtcTime) -> Result<bool, LedgerError> {
+        let record = self.readers.record(land.request).await?;
+        for account in record.iter().flat_map(Record::land_accounts) {
+            if self.readers.land_bytes(account).await? >= MOST_ACCOUNT_BYTES {
+                return Ok(false);
+            }
+        }
+        let (about, land) = (About::request(land.request), land.clone());
+        let step = Step::new(about, move |desk| desk.lock_land(&land));
+        self.queue.ask(step).await
+    }
+
+    async fn locked_land(&self, query: &LandQuery) -> Result<Vec<Arc<str>>, LedgerError> {
+        let accounts = query.accounts.iter().map(plain::account).collect();
+        let query = LandQuery {
+            accounts,
+            ..query.clone()
+        };
+        self.readers.locked_land(&query).await
+    }
+
     async fn top_up(&self, new: &NewTopUp, now: UtcTime) -> Result<TopUp, LedgerError> {
         let new = plain::top_up(new);
-        let step = Step::new(About::default(), move |desk| desk.top_up(&new, now));
+        let about = About {
+            key: new.key,
+            ..About::default()
+        };
+        let step = Step::new(about, move |desk| desk.top_up(&new, now));
         self.queue.ask(step).await
     }
 
@@ -277,6 +309,10 @@ impl<R: Readers> Ledger for Stored<R> {
 
     async fn record(&self, request: RequestId) -> Result<Option<Record>, LedgerError> {
         self.readers.record(request).await
+    }
+
+    async fn told(&self) -> Result<Vec<Told>, LedgerError> {
+        self.readers.told().await
     }
 
     async fn unknowns(

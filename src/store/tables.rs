@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::desk::Changes;
 use super::rows::Found;
 use crate::ledger::{
-    AccountKey, Balance, Cap, Commitment, CommitmentId, Draws, Epoch, Followed, LedgerError, Meter,
-    Record, ReplicaId, RequestId, TopUp, heard_at,
+    AccountKey, Balance, Cap, Commitment, CommitmentId, Draws, Epoch, Fingerprint, Followed,
+    LedgerError, Meter, Record, ReplicaId, RequestId, TopUp, heard_at,
 };
 use crate::policy::Account;
 use crate::units::{Amount, Unit, UtcTime};
@@ -51,6 +51,8 @@ pub(super) struct Wanted {
     /// What is followed and due, whoever made it.
     pub(super) due: Vec<Due>,
     pub(super) meters: Vec<MeterKey>,
+    /// Keys under which top-ups may stand.
+    pub(super) keys: Vec<Fingerprint>,
     /// Whether the context must be read.
     pub(super) context: bool,
 }

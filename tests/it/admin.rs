@@ -211,6 +211,54 @@ async fn a_top_up_lets_a_refused_request_pass_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_top_up_that_is_sent_again_under_its_key_is_the_same() {
+    let mut world = World::start(&policy(FIFTY)).await;
+    let order = async |world: &World, who: &str, key: &str, amount: u32| {
+        let authorization = format!("Bearer {who}");
+        let headers = [
+            ("authorization", &*authorization),
+            ("content-type", "application/json"),
+            ("idempotency-key", key),
+        ];
+        let url = format!("{}/api/v1/budgets/org-pu/top-ups", world.guard.admin);
+        let body = json!({"amount": amount, "reason": "harvest"}).to_string();
+        call(Method::POST, &url, &headers, body.into()).await
+    };
+    let first = order(&world, "admin", "order-7", 5).await;
+    assert_eq!(first.status, StatusCode::CREATED, "{}", first.text());
+    world.kill_and_restart();
+    let again = order(&world, "admin", "order-7", 5).await;
+    assert_eq!(again.status, StatusCode::CREATED, "{}", again.text());
+    assert_eq!(again.json()["id"], first.json()["id"]);
+    assert_eq!(again.json()["amount"], 5);
+    let other = order(&world, "admin", "order-7", 6).await;
+    assert_eq!(
+        other.status,
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "{}",
+        other.text()
+    );
+    assert!(
+        other.text().contains("used before for another top-up"),
+        "{}",
+        other.text()
+    );
+    let next = order(&world, "admin", "order-8", 5).await;
+    assert_ne!(next.json()["id"], first.json()["id"]);
+    let odd = order(&world, "admin", &"k".repeat(256), 5).await;
+    assert_eq!(odd.status, StatusCode::BAD_REQUEST, "{}", odd.text());
+    let all = ask(
+        &world,
+        "viewer",
+        Method::GET,
+        "/api/v1/budgets/org-pu/top-ups",
+        Value::Null,
+    )
+    .await;
+    assert_eq!(all.json()["items"].as_array().expect("items").len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_admin_port_shows_nothing_to_whoever_has_no_token() {
     let world = World::start(&policy(FIFTY)).await;
     let budgets = format!("{}/api/v1/budgets", world.guard.admin);

@@ -242,3 +242,76 @@ async fn a_question_tells_planet_who_asks_and_nothing_else_of_the_request() {
     let known = get(&task, &[("authorization", &*authorization)]).await;
     assert_eq!(known.json()["status"], "PROCESSING");
 }
+
+/// What the guard says of a call that is only asked about.
+async fn estimated(world: &World, task: &str, action: &str) -> Value {
+    let path = task.strip_prefix(&world.guard.url).expect("a path");
+    let question = json!({"method": "POST", "path": format!("{path}/{action}")});
+    let url = format!("{}/quota-guard/v1/estimate", world.guard.url);
+    let told = post(&url, &question).await;
+    assert_eq!(told.status, StatusCode::OK, "{}", told.text());
+    told.json()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_estimate_looks_up_the_task_as_a_dry_run_does() {
+    let world = World::start(ROOMY).await;
+    let task = create(&world, "/batch/v2/process", &grid_batch(false)).await;
+    let dry = act(&task, "start", &[("quota-guard-dry-run", "1")])
+        .await
+        .json();
+    assert_eq!(
+        estimated(&world, &task, "start").await["estimate"],
+        dry["estimate"],
+        "{dry}"
+    );
+    assert_eq!(dry["decision"], "forward");
+    let nowhere = format!("{}x", &task);
+    let unknown = estimated(&world, &nowhere, "start").await;
+    assert_eq!(unknown["decision"], "reject", "{unknown}");
+    assert!(unknown["reason"].to_string().contains("404"), "{unknown}");
+
+    let cli = |live: &'static str| {
+        let policy = world.policy_file();
+        let path = task
+            .strip_prefix(&world.guard.url)
+            .expect("a path")
+            .to_owned();
+        move || {
+            let mut command = std::process::Command::new(crate::harness::PROGRAM);
+            command.args([
+                "estimate",
+                "--method",
+                "POST",
+                "--team",
+                "agriculture",
+                "--config",
+            ]);
+            command
+                .arg(policy)
+                .args(["--path", &format!("{path}/start")]);
+            command.args(["--header", &format!("Authorization: Bearer {KEY}")]);
+            if !live.is_empty() {
+                command.arg(live);
+            }
+            let said = command
+                .env("TEST_PLANET_KEY", crate::harness::UPSTREAM_KEY)
+                .output();
+            serde_json::from_slice::<Value>(&said.expect("it runs").stdout).expect("JSON")
+        }
+    };
+    let requests = world.simulator.requests().len();
+    let alone = tokio::task::spawn_blocking(cli("")).await.unwrap();
+    assert!(
+        alone["reason"].to_string().contains("estimate --live"),
+        "{alone}"
+    );
+    assert_eq!(
+        world.simulator.requests().len(),
+        requests,
+        "it contacts nobody"
+    );
+    let live = tokio::task::spawn_blocking(cli("--live")).await.unwrap();
+    assert_eq!(live["estimate"], dry["estimate"], "{live}");
+    assert!(world.billed().is_zero());
+}

@@ -131,6 +131,29 @@ async fn a_learned_margin_begins_at_the_rule_and_grows_with_what_was_charged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_learned_outlives_the_guard() {
+    let mut world = World::start(&policy("\"learned\"")).await;
+    process(&world, KEY, 512, &[("simulator-fault", "dearer=150")]).await;
+    for kill in [true, false] {
+        if kill {
+            // what was admitted from a lease is in the books 50 ms later
+            while world.metric(SETTLED).await < pu("1") {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+            world.kill_and_restart();
+        } else {
+            world.stop_and_restart();
+        }
+        let margin = "quota_guard_safety_margin{api=\"process\",team=\"agriculture\"}";
+        assert_eq!(world.metric(margin).await, pu("1.5"));
+        let told = process(&world, KEY, 512, &[("quota-guard-dry-run", "1")]).await;
+        assert_eq!(told.json()["estimate"]["pu"], json!(1.5), "{}", told.text());
+    }
+}
+
+const SETTLED: &str = "quota_guard_budget_settled{budget=\"org-pu\",partition=\"\",unit=\"pu\"}";
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_histogram_tells_what_was_charged_of_what_was_reserved() {
     let world = World::start(&policy("2")).await;
     process(&world, KEY, 512, &[]).await;

@@ -257,3 +257,27 @@ async fn a_bulk_call_lets_go_on_what_it_names_and_never_all() {
         "three square kilometres for a month: {added}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_estimate_looks_up_the_subscription_as_a_dry_run_does() {
+    let world = World::start(ROOMY).await;
+    let url = create(&world, &subscription(1.0, -3, 30)).await;
+    let body = subscription(2.0, -3, 30);
+    let authorization = format!("api-key {KEY}");
+    let headers = [
+        ("authorization", &*authorization),
+        ("content-type", "application/json"),
+        ("quota-guard-dry-run", "1"),
+    ];
+    let dry = call(Method::PUT, &url, &headers, Bytes::from(body.to_string()))
+        .await
+        .json();
+    let path = url.strip_prefix(&world.guard.url).expect("a path");
+    let question = json!({"method": "PUT", "path": path, "body": body});
+    let estimate = format!("{}/quota-guard/v1/estimate", world.guard.url);
+    for _ in 0..2 {
+        let told = post(&estimate, &question).await.json();
+        assert_eq!(told["estimate"], dry["estimate"], "{told}");
+        assert_eq!(told["decision"], "forward");
+    }
+}

@@ -276,7 +276,7 @@ async fn a_job_that_never_ends_is_let_go_and_stays_spent() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_credentials_passed_through_the_callers_own_is_lent_while_its_order_is_open() {
-    let bench = Bench::start_with(idle(), ROOMY, passing_through).await;
+    let bench = Bench::start_with(idle(), ROOMY, |base| passing_through(&base)).await;
     let id = bench.place().await;
     bench.ends(&id, &fate("failed"));
     bench.pass(FIRST);
@@ -299,7 +299,7 @@ async fn with_credentials_passed_through_the_callers_own_is_lent_while_its_order
     bench.stop().await;
 }
 
-fn passing_through(base: String) -> String {
+fn passing_through(base: &str) -> String {
     let (before, after) = base.split_once("[upstreams.planet]").expect("it");
     let end = after.find("[upstreams.tiles]").expect("it");
     let planet = after[..end]
@@ -318,7 +318,7 @@ fn passing_through(base: String) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_restart_what_a_caller_reads_of_its_order_is_evidence() {
-    let mut world = World::start_with(idle(), ROOMY, passing_through).await;
+    let mut world = World::start_with(idle(), ROOMY, |base| passing_through(&base)).await;
     let placed = post(&format!("{}{ORDERS}", world.guard.url), &order()).await;
     let id = placed.json()["id"].as_str().expect("an id").to_owned();
     world.kill_and_restart();

@@ -5,17 +5,19 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use clap::Args;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use http::{Method, Request, Uri};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::{Method, Request, Response, Uri};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use url::Url;
 
-use crate::identity::Secret;
-use crate::upstream::{Pool, SendError, SendLimits, Trust, collect, empty, full};
+use crate::identity::{Secret, SecretError};
+use crate::upstream::{Body, Pool, SendError, SendLimits, Trust, collect, empty, full};
 
 const TOKEN: &str = "QUOTA_GUARD_ADMIN_TOKEN";
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Before an order that may be given again is, if there was no answer.
+const PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
 /// Of one answer; lists come in pages.
 const LONGEST_ANSWER: usize = 16 * 1024 * 1024;
 /// Items to a page.
@@ -112,14 +114,46 @@ impl Client {
         self.ask(Method::POST, path, Some(body)).await
     }
 
+    /// Gives an order that is carried out once, however often it arrives: again, if no answer comes.
+    pub(super) async fn order_once(&self, path: &str, body: String) -> anyhow::Result<Bytes> {
+        let mut random = [0; 16];
+        getrandom::fill(&mut random).map_err(SecretError::NoRandomness)?;
+        let key = uuid::Builder::from_random_bytes(random).into_uuid();
+        let key = HeaderValue::try_from(key.to_string())?;
+        let mut pauses = PAUSES.into_iter();
+        loop {
+            let asked = self.send(Method::POST, path, Some(body.clone()), Some(key.clone()));
+            match (asked.await?, pauses.next()) {
+                (Ok(answer), _) => return self.heard(answer).await,
+                (Err(SendError::Unanswered { .. } | SendError::Broken { .. }), Some(pause)) => {
+                    tokio::time::sleep(pause).await;
+                }
+                (Err(cause), _) => return Err(self.unanswered(cause, true)),
+            }
+        }
+    }
+
     /// Reads an answer, or says that this was none of a guard's.
     pub(super) fn read<'a, T: Deserialize<'a>>(&self, text: &'a [u8]) -> anyhow::Result<T> {
         serde_json::from_slice(text).with_context(|| self.no_guard())
     }
 
     async fn ask(&self, method: Method, path: &str, body: Option<String>) -> anyhow::Result<Bytes> {
-        let url = self.at(path)?;
         let orders = method != Method::GET;
+        match self.send(method, path, body, None).await? {
+            Ok(answer) => self.heard(answer).await,
+            Err(cause) => Err(self.unanswered(cause, orders)),
+        }
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<String>,
+        key: Option<HeaderValue>,
+    ) -> anyhow::Result<Result<Response<Body>, SendError>> {
+        let url = self.at(path)?;
         let mut request = Request::new(body.map_or_else(empty, full));
         *request.method_mut() = method;
         *request.uri_mut() = url;
@@ -127,9 +161,13 @@ impl Client {
         headers.insert(AUTHORIZATION, self.token.clone());
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.extend(key.map(|key| (HeaderName::from_static("idempotency-key"), key)));
         let limits = SendLimits::answer_within(PATIENCE);
-        let answer = self.pool.send(request, limits).await;
-        let answer = answer.map_err(|cause| self.unanswered(cause, orders))?;
+        Ok(self.pool.send(request, limits).await)
+    }
+
+    /// What the guard said, if it did what was asked.
+    async fn heard(&self, answer: Response<Body>) -> anyhow::Result<Bytes> {
         let (head, body) = answer.into_parts();
         let text = collect(body, LONGEST_ANSWER, PATIENCE).await;
         let text = text.with_context(|| format!("the answer of {} broke off", self.base))?;

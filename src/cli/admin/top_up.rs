@@ -63,7 +63,9 @@ impl TopUp {
             partition: self.partition.as_deref(),
         };
         let path = format!("/api/v1/budgets/{}/top-ups", piece(&self.budget));
-        let text = client.order(&path, serde_json::to_string(&order)?).await?;
+        let text = client
+            .order_once(&path, serde_json::to_string(&order)?)
+            .await?;
         let ordered: Ordered = client.read(&text)?;
         if self.reach.json {
             println!("{}", String::from_utf8_lossy(&text));

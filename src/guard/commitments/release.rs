@@ -119,7 +119,8 @@ impl Guard {
         }
         let base = asked.path.split("/v1").next().unwrap_or_default();
         let path = format!("{base}/v1/{id}");
-        let shown = match self.question(place, head, asked.query, &path).await {
+        let reader = self.reader(place, (&head.headers, asked.query));
+        let shown = match reader.question(&path).await {
             Ok(shown) => shown,
             Err(why) => {
                 debug!(%why, "which subscription ends is not known, and nothing is given back for it");

@@ -1,5 +1,6 @@
 //! What Planet must be asked before a request can be priced: the outlines of features that the request only
-//! names, how many scenes a subscription will find in the past, what a reservation takes.
+//! names, how many scenes a subscription will find in the past, how many quads an area touches, what a
+//! reservation takes.
 //!
 //! It is asked with the caller's own rights, by free calls alone, and what it says of one caller's areas is
 //! told to no other. A client waits no longer than [`PATIENCE`] for it. Without an answer nothing is cheaper:
@@ -9,6 +10,7 @@ mod areas;
 mod counting;
 mod errand;
 mod live;
+mod quads;
 mod reservations;
 #[cfg(test)]
 mod tests;
@@ -93,6 +95,7 @@ impl Consultant {
         let is_complete = match &understood.reading.ask {
             Ask::Reservation(_) => false,
             Ask::Subscriptions(_) if self.counting.is_some() => false,
+            Ask::Order(order) if quads::is_asked_for(order) => false,
             ask => ask.references().is_empty(),
         };
         if is_complete {
@@ -120,6 +123,7 @@ impl Consultant {
             reading.ask = Ask::Unbounded(unbounded);
         }
         match &mut reading.ask {
+            Ask::Order(order) => quads::count(order, &visit).await,
             Ask::Subscriptions(all) => {
                 self.reservations.entitle(all, &visit).await;
                 if let Some(counting) = &self.counting {

@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use sha2::{Digest, Sha256};
 
 use self::memory::{Entered, Memory};
 pub(super) use self::turn::{Delivery, Ending, Turn};
@@ -186,19 +185,9 @@ pub(super) fn fingerprint(
         target,
     ];
     let [team, key, stranger, own_key, method, target] = words.map(str::as_bytes);
-    Some(digest(&[
+    Some(Fingerprint::of(&[
         team, key, stranger, own_key, method, target, asked.body,
     ]))
-}
-
-pub(super) fn digest(parts: &[&[u8]]) -> Fingerprint {
-    let mut digest = Sha256::new();
-    for part in parts {
-        let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
-        digest.update(length.to_be_bytes());
-        digest.update(part);
-    }
-    Fingerprint::from_bytes(digest.finalize().into())
 }
 
 #[cfg(test)]

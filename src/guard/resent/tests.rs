@@ -24,7 +24,7 @@ fn id(number: u128) -> RequestId {
 }
 
 fn order() -> Fingerprint {
-    digest(&[b"a key", b"POST", b"/compute/ops/orders/v2", b"{}"])
+    Fingerprint::of(&[b"a key", b"POST", b"/compute/ops/orders/v2", b"{}"])
 }
 
 async fn turn(resends: &Arc<Resends>, number: u128) -> Turn {
@@ -178,7 +178,7 @@ async fn memory_is_bounded() {
     let (resends, ..) = resends();
     let mut turns = Vec::new();
     for number in 0..memory::MOST_CREATES {
-        let different = digest(&[number.to_string().as_bytes()]);
+        let different = Fingerprint::of(&[number.to_string().as_bytes()]);
         match resends.meet(different, id(1)).await {
             Ok(Met::New(turn)) => turns.push(turn),
             _ => panic!("{number} is not new"),

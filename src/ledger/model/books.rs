@@ -6,9 +6,10 @@ use std::sync::Arc;
 use super::lives::{Life, Slice};
 use crate::ledger::{
     AccountKey, Balance, Breach, Cap, Commitment, CommitmentId, Draws, Entry, EntryKind, Epoch,
-    Event, Evidence, Followed, GUARD, Kept, LedgerError, Meter, NewReservation, NewTopUp, Outcome,
-    Reading, Record, ReplicaId, RequestId, Reserved, Standing, State, TRUE_UP, TopUp, Turn,
-    changes, drawn, left, redraw,
+    Event, Evidence, Followed, GUARD, Kept, Land, LandQuery, LedgerError, MOST_ACCOUNT_BYTES,
+    MOST_ANSWER_BYTES, MOST_OUTLINE_BYTES, Meter, NewReservation, NewTopUp, Outcome, Reading,
+    Record, ReplicaId, RequestId, Reserved, Standing, State, TRUE_UP, TopUp, Turn, changes, drawn,
+    left, redraw,
 };
 use crate::policy::{Account, Claim};
 use crate::units::{Amount, Unit, UtcTime};
@@ -31,6 +32,7 @@ pub(super) struct Books {
     pub(super) commitments: BTreeMap<CommitmentId, Commitment>,
     /// What was settled and then given back.
     returned: BTreeMap<AccountKey, Amount>,
+    pub(super) land: BTreeMap<RequestId, (Land, Vec<AccountKey>)>,
     pub(super) entries: Vec<Entry>,
     pub(super) events: Vec<Event>,
 }
@@ -139,6 +141,7 @@ impl Books {
     ) -> Result<Vec<Standing>, LedgerError> {
         let record = self.find(request)?;
         let claims = record.claims.clone();
+        let frees_land = evidence.frees_land(&record);
         let kinds: &[EntryKind] = match record.state {
             State::Unknown { .. } => &[EntryKind::Reconcile],
             ref state if state.is_only_predicted() => &[EntryKind::Reopen, EntryKind::Reconcile],
@@ -150,6 +153,9 @@ impl Books {
         let state = State::Reconciled(evidence.clone());
         self.enter(Some(me), &record.entering(state, now), kinds, now)?;
         self.note(&evidence.by, evidence.event(request), now);
+        if frees_land {
+            self.land.remove(&request);
+        }
         self.standings(me, &claims, now)
     }
 
@@ -249,12 +255,56 @@ impl Books {
         Ok(())
     }
 
-    pub(super) fn top_up(&mut self, new: NewTopUp, now: UtcTime) -> TopUp {
+    pub(super) fn lock_land(&mut self, land: &Land) -> Result<bool, LedgerError> {
+        let record = self.find(land.request)?;
+        let accounts: Vec<_> = record
+            .land_accounts()
+            .into_iter()
+            .map(AccountKey::from)
+            .collect();
+        let full = accounts
+            .iter()
+            .any(|account| self.land_bytes(account) >= MOST_ACCOUNT_BYTES);
+        if accounts.is_empty() || land.outline.len() > MOST_OUTLINE_BYTES || full {
+            return Ok(false);
+        }
+        self.land
+            .entry(land.request)
+            .or_insert((land.clone(), accounts));
+        Ok(true)
+    }
+
+    fn land_bytes(&self, account: &AccountKey) -> u64 {
+        let own = self
+            .land
+            .values()
+            .filter(|(_, accounts)| accounts.contains(account));
+        own.map(|(land, _)| bytes(land)).sum()
+    }
+
+    pub(super) fn locked_land(&self, query: &LandQuery) -> Vec<Arc<str>> {
+        let wanted: Vec<_> = query.accounts.iter().map(AccountKey::from).collect();
+        let found = self.land.values().rev().filter(|(land, accounts)| {
+            query.meets(land) && wanted.iter().all(|account| accounts.contains(account))
+        });
+        let fitting = found.scan(0, |sum, (land, _)| {
+            *sum += bytes(land);
+            (*sum <= MOST_ANSWER_BYTES).then(|| Arc::clone(&land.outline))
+        });
+        let mut outlines: Vec<_> = fitting.collect();
+        outlines.reverse();
+        outlines
+    }
+
+    pub(super) fn top_up(&mut self, new: NewTopUp, now: UtcTime) -> Result<TopUp, LedgerError> {
+        if let Some(before) = TopUp::given_before(&new, &self.top_ups)? {
+            return Ok(before.clone());
+        }
         let id = self.top_ups.last().map_or(1, |last| last.id + 1);
         let top_up = TopUp::of(new, id, now);
         self.note(&top_up.by, top_up.event(), now);
         self.top_ups.push(top_up.clone());
-        top_up
+        Ok(top_up)
     }
 
     pub(super) fn publish(&mut self, replica: ReplicaId, caps: &[Cap], now: UtcTime) {
@@ -473,6 +523,10 @@ fn add(balance: &mut Balance, returned: &mut Amount, claim: &Claim, state: &Stat
         (_, None) => balance.unknown = balance.unknown.checked_add(claim.amount)?,
     }
     Some(())
+}
+
+fn bytes(land: &Land) -> u64 {
+    u64::try_from(land.outline.len()).unwrap_or(u64::MAX)
 }
 
 fn used(balance: &Balance) -> Result<Amount, LedgerError> {

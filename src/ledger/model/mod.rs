@@ -16,9 +16,9 @@ use async_trait::async_trait;
 use self::books::Books;
 use super::{
     Balance, Begun, Cap, Commitment, Entry, Epoch, Event, Evidence, Fingerprint, Followed, Kept,
-    Leased, Ledger, LedgerError, Meter, NewFollowed, NewReservation, NewTopUp, Outcome, Proof,
-    Reading, Record, ReplicaId, Report, RequestId, Reserved, Seen, Spending, Standing, State,
-    TRUE_UP, TopUp, Turn,
+    Land, LandQuery, Leased, Ledger, LedgerError, MOST_TOLD, Meter, NewFollowed, NewReservation,
+    NewTopUp, Outcome, Proof, Reading, Record, ReplicaId, Report, RequestId, Reserved, Seen,
+    Spending, Standing, State, TRUE_UP, Told, TopUp, Turn,
 };
 use crate::planet::Kind;
 use crate::policy::Account;
@@ -245,8 +245,16 @@ impl Ledger for Model {
         Ok(each.fold(Amount::ZERO, Amount::saturating_add))
     }
 
+    async fn lock_land(&self, land: &Land, _now: UtcTime) -> Result<bool, LedgerError> {
+        self.own_step(|books, _| books.lock_land(land))
+    }
+
+    async fn locked_land(&self, query: &LandQuery) -> Result<Vec<Arc<str>>, LedgerError> {
+        Ok(self.books().locked_land(query))
+    }
+
     async fn top_up(&self, new: &NewTopUp, now: UtcTime) -> Result<TopUp, LedgerError> {
-        self.step(|books| Ok(books.top_up(new.clone(), now)))
+        self.step(|books| books.top_up(new.clone(), now))
     }
 
     async fn top_ups(&self) -> Result<Vec<TopUp>, LedgerError> {
@@ -305,6 +313,26 @@ impl Ledger for Model {
 
     async fn record(&self, request: RequestId) -> Result<Option<Record>, LedgerError> {
         Ok(self.books().records.get(&request).cloned())
+    }
+
+    async fn told(&self) -> Result<Vec<Told>, LedgerError> {
+        let books = self.books();
+        let latest_first = books.records.values().rev();
+        let latest = latest_first.zip(0..MOST_TOLD);
+        let mut told: Vec<_> = latest
+            .filter_map(|(record, _)| {
+                let Record {
+                    team,
+                    api,
+                    predicted,
+                    state,
+                    ..
+                } = record;
+                Told::of(team, api, predicted, state)
+            })
+            .collect();
+        told.reverse();
+        Ok(told)
     }
 
     async fn unknowns(

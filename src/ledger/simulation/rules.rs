@@ -141,6 +141,7 @@ impl Rules {
             expires_at: dice.chance(600).then_some(now + life),
             reason: "harvest".into(),
             by: "ops".into(),
+            key: None,
         }
     }
 

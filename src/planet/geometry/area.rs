@@ -52,6 +52,32 @@ pub(super) fn enclosed_m2(ring: &[Coord<f64>]) -> f64 {
     }
 }
 
+/// What a closed ring encloses at least, in m², wherever its corners lie within `blur` degrees of where they
+/// are said to lie, and whether its edges are straight on a map or on the ground; 0 where that is not known.
+pub(super) fn surely_enclosed_m2(ring: &[Coord<f64>], blur: f64) -> f64 {
+    let edges = || ring.iter().zip(ring.iter().skip(1));
+    let far = |from: f64, to: f64| (to - from).abs() > LONG_EDGE_DEGREES;
+    if edges().any(|(from, to)| far(from.x, to.x) || far(from.y, to.y)) {
+        return 0.0;
+    }
+    let on_map = edges().map(|(from, to)| below_map_line(*from, *to));
+    (on_map.sum::<f64>().abs() - doubtful_m2(ring, blur)).max(0.0)
+}
+
+/// How much of what lies along a ring's edges may lie on either side of them.
+pub(super) fn doubtful_m2(ring: &[Coord<f64>], blur: f64) -> f64 {
+    let blur_m = blur * METRES_PER_DEGREE_NORTH;
+    let edges = ring.iter().zip(ring.iter().skip(1));
+    let doubts = edges.map(|(from, to)| {
+        let edge = Edge::between(*from, *to);
+        let length_squared = edge.length_squared();
+        // the closed form is within a per cent of the sliver up to LONG_EDGE_DEGREES
+        let sliver = (edge.turn() * length_squared / 12.0).abs() * 1.1;
+        sliver + (length_squared.sqrt() + blur_m) * blur_m
+    });
+    doubts.sum()
+}
+
 /// East-west and north-south extent in metres, of a box in degrees; never too little.
 pub(super) fn extent_m(min: Coord<f64>, max: Coord<f64>) -> (f64, f64) {
     let nearest_equator = if min.y <= 0.0 && max.y >= 0.0 {

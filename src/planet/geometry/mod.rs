@@ -6,6 +6,8 @@
 
 mod area;
 mod geojson;
+mod grid;
+mod locked;
 mod ring;
 
 use std::sync::Arc;
@@ -17,6 +19,7 @@ use crate::units::SquareKm;
 use geojson::Coordinates;
 
 pub use geojson::RawGeometry;
+pub use locked::{Covered, Locked, Sector};
 
 /// Upstream takes 1,500; what is far beyond cannot pass and is not worth measuring.
 pub const MAX_POSITIONS: usize = 20_000;
@@ -49,6 +52,8 @@ pub struct Part {
     polygon: Polygon<f64>,
     area: SquareKm,
     bounds: Bounds,
+    /// Whether its holes are known to be holes.
+    proven: bool,
 }
 
 /// A box in degrees.
@@ -117,7 +122,7 @@ impl FeatureRef {
 }
 
 /// Whether a name is made of characters that mean themselves in a path, and is no step up in it.
-fn is_plain(name: &str) -> bool {
+pub(super) fn is_plain(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
     !name.is_empty() && name.bytes().all(plain) && !name.bytes().all(|byte| byte == b'.')
 }
@@ -178,22 +183,37 @@ impl Shape {
         let ring = |ring: &LineString<f64>| -> Vec<[f64; 2]> {
             ring.coords().map(|point| [point.x, point.y]).collect()
         };
-        let part = |part: &Part| -> Vec<Vec<[f64; 2]>> {
-            std::iter::once(part.polygon.exterior())
-                .chain(part.polygon.interiors())
-                .map(ring)
-                .collect()
-        };
+        let part = |part: &Part| -> Vec<Vec<[f64; 2]>> { part.rings().map(ring).collect() };
         let parts: Vec<_> = self.parts.iter().map(part).collect();
         serde_json::json!({"type": "MultiPolygon", "coordinates": parts})
     }
 
+    /// What [`Self::to_geojson`] has written.
+    pub fn from_geojson(text: &str) -> Result<Self, Misread> {
+        let raw = serde_json::from_str(text);
+        let raw =
+            raw.map_err(|cause| Misread::new(format!("the outline is no GeoJSON: {cause}")))?;
+        Self::read(&raw, "the outline")
+    }
+
+    /// Its first parts, with no more positions than are read of one shape; `None` where no part is as small.
+    #[must_use]
+    pub fn readable(&self) -> Option<Self> {
+        let mut positions = 0;
+        let fitting = self.parts.iter().take_while(|part| {
+            positions += part.positions();
+            positions <= MAX_POSITIONS
+        });
+        let parts: Vec<_> = fitting.cloned().collect();
+        (!parts.is_empty()).then(|| Self {
+            parts: parts.into(),
+            exact: self.exact,
+        })
+    }
+
     /// How many positions its outlines have.
     pub fn positions(&self) -> usize {
-        let rings = self.parts.iter().flat_map(|part| {
-            std::iter::once(part.polygon.exterior()).chain(part.polygon.interiors())
-        });
-        rings.map(|ring| ring.0.len()).sum()
+        self.parts.iter().map(Part::positions).sum()
     }
 
     /// Whether [`Self::area`] is what is covered, and not only no less.
@@ -211,12 +231,16 @@ impl Shape {
 
     /// Of the box around all parts.
     pub fn extent(&self) -> Extent {
+        self.bounds().extent()
+    }
+
+    fn bounds(&self) -> Bounds {
         let mut parts = self.parts.iter().map(|part| part.bounds);
         let first = parts.next().unwrap_or(Bounds {
             min: Coord::zero(),
             max: Coord::zero(),
         });
-        parts.fold(first, Bounds::around).extent()
+        parts.fold(first, Bounds::around)
     }
 }
 
@@ -250,6 +274,7 @@ impl Part {
                 polygon,
                 area,
                 bounds,
+                proven,
             },
             proven,
         ))
@@ -265,6 +290,14 @@ impl Part {
 
     pub fn polygon(&self) -> &Polygon<f64> {
         &self.polygon
+    }
+
+    fn rings(&self) -> impl Iterator<Item = &LineString<f64>> {
+        std::iter::once(self.polygon.exterior()).chain(self.polygon.interiors())
+    }
+
+    fn positions(&self) -> usize {
+        self.rings().map(|ring| ring.0.len()).sum()
     }
 }
 
@@ -294,6 +327,13 @@ impl Bounds {
                 y: self.max.y.max(other.max.y),
             },
         }
+    }
+
+    fn meets(self, other: Self) -> bool {
+        self.min.x <= other.max.x
+            && other.min.x <= self.max.x
+            && self.min.y <= other.max.y
+            && other.min.y <= self.max.y
     }
 
     fn extent(self) -> Extent {

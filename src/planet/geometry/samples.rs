@@ -25,6 +25,20 @@ pub(crate) fn shape(geojson: Value) -> Shape {
     geometry.shape().expect("a shape").clone()
 }
 
+/// A square so many millionths of a degree east of [`square`]'s.
+pub(crate) fn square_east(east: u32, side: u32) -> Value {
+    json!({"type": "Polygon", "coordinates": square_at(east, side)})
+}
+
+/// Several such squares as one shape: how far east, and their sides.
+pub(crate) fn squares(each: &[(u32, u32)]) -> Value {
+    let squares: Vec<_> = each
+        .iter()
+        .map(|(east, side)| square_at(*east, *side))
+        .collect();
+    json!({"type": "MultiPolygon", "coordinates": squares})
+}
+
 fn square_at(east: u32, side: u32) -> Value {
     let (west, south) = (14.5 + f64::from(east) * MICRO, 46.0);
     let side = f64::from(side) * MICRO;

@@ -7,7 +7,7 @@ use crate::ledger::{Followed, LedgerError, NewFollowed, Seen};
 use crate::planet::{Kind, Made};
 use crate::units::UtcTime;
 
-fn order(number: u64) -> NewFollowed {
+pub(super) fn order(number: u64) -> NewFollowed {
     NewFollowed {
         request: id(number),
         upstream: "planet".into(),
@@ -19,7 +19,7 @@ fn order(number: u64) -> NewFollowed {
     }
 }
 
-fn seen(state: &str, over: bool) -> Seen {
+pub(super) fn seen(state: &str, over: bool) -> Seen {
     Seen {
         state: state.to_owned(),
         over,
@@ -27,7 +27,7 @@ fn seen(state: &str, over: bool) -> Seen {
     }
 }
 
-fn after(seconds: u64) -> UtcTime {
+pub(super) fn after(seconds: u64) -> UtcTime {
     noon() + Duration::from_secs(seconds)
 }
 

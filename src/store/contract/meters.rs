@@ -7,7 +7,7 @@ use crate::ledger::{
     ACCOUNT, AccountKey, Charge, ChargeSource, Evidence, Meter, NewReservation, Outcome, Reading,
     Spending, State, UNATTRIBUTED,
 };
-use crate::policy::Account;
+use crate::policy::{Account, Claim};
 use crate::units::{Amounts, Unit, UtcTime};
 
 fn after(days: u64) -> UtcTime {
@@ -60,6 +60,19 @@ fn reading(before: Option<UtcTime>, meter: Meter, external: Option<NewReservatio
         external,
         note: Some("look at this".into()),
     }
+}
+
+/// A reading that enters these claims.
+pub(super) fn read(before: Option<UtcTime>, at: UtcTime, claims: Vec<Claim>) -> Reading {
+    let meter = Meter {
+        read_at: at,
+        ..meter(100, 0)
+    };
+    let external = NewReservation {
+        claims,
+        ..elsewhere(&meter, 1, 1)
+    };
+    reading(before, meter, Some(external))
 }
 
 async fn keep(books: &Books, reading: &Reading) -> bool {
@@ -141,8 +154,9 @@ pub(in crate::store) async fn an_adjustment_is_booked_once_and_no_limit_refuses_
     assert_eq!(lines.len(), 2, "{lines:?}");
 }
 
-pub(in crate::store) async fn a_meter_counts_what_the_books_have_of_it(books: Books) {
-    let km2 = |number: u64, unit: Unit, amount: u64| NewReservation {
+/// Five requests that take km² of two products, each ended otherwise, and one that takes quota.
+async fn spend(books: &Books) {
+    let new = |number: u64, unit: Unit, amount: u64| NewReservation {
         predicted: Amounts::of(unit, units(amount)),
         product: Some(format!("product-{}", number % 2).into()),
         ..request(number, Vec::new())
@@ -161,7 +175,7 @@ pub(in crate::store) async fn a_meter_counts_what_the_books_have_of_it(books: Bo
         (5, Some(lost())),
     ] {
         books
-            .reserve(&km2(number, Unit::Km2, 10), noon())
+            .reserve(&new(number, Unit::Km2, 10), noon())
             .await
             .unwrap();
         if let Some(outcome) = outcome {
@@ -174,9 +188,13 @@ pub(in crate::store) async fn a_meter_counts_what_the_books_have_of_it(books: Bo
     };
     books.reconcile(id(5), &found, noon()).await.unwrap();
     books
-        .reserve(&km2(6, Unit::Quota, 500), noon())
+        .reserve(&new(6, Unit::Quota, 500), noon())
         .await
         .unwrap();
+}
+
+pub(in crate::store) async fn a_meter_counts_what_the_books_have_of_it(books: Books) {
+    spend(&books).await;
     let spending = |unit, products: &[&str], since, until| {
         let (books, products) = (Books::clone(&books), products.iter());
         let of = Spending {

@@ -7,6 +7,7 @@
 pub(super) mod caps;
 pub(super) mod commitments;
 pub(super) mod follows;
+pub(super) mod land;
 pub(super) mod life;
 pub(super) mod meters;
 pub(super) mod random;
@@ -67,6 +68,14 @@ macro_rules! ledger_contract {
                 repeats::the_first_evidence_wins,
                 repeats::a_create_is_found_again_until_its_answer_was_delivered,
                 repeats::a_create_that_is_over_is_not_found_again,
+                land::land_is_locked_for_those_who_book_on_the_same_accounts,
+                land::land_is_found_where_it_lies_and_by_its_plan,
+                land::what_was_not_settled_locks_nothing,
+                land::evidence_of_less_area_frees_the_land,
+                land::land_is_kept_once_and_the_latest_comes_last,
+                land::what_is_too_large_is_not_kept,
+                repeats::a_top_up_with_a_key_is_given_once,
+                repeats::concurrent_orders_with_one_key_are_one_top_up,
                 reading::a_record_keeps_what_the_request_was,
                 reading::a_reservation_without_claims_is_remembered,
                 reading::entries_are_read_in_pages,
@@ -83,6 +92,7 @@ macro_rules! ledger_contract {
                 meters::of_two_who_read_at_once_one_is_kept,
                 meters::an_adjustment_is_booked_once_and_no_limit_refuses_it,
                 meters::a_meter_counts_what_the_books_have_of_it,
+                reading::what_upstream_said_is_read_oldest_first,
                 windows::windows_do_not_start_at_the_first_request,
                 windows::a_month_is_not_thirty_days,
                 windows::resets_are_not_off_by_the_utc_offset,

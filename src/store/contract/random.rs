@@ -6,6 +6,8 @@ use proptest::sample::subsequence;
 use proptest::test_runner::TestCaseError;
 
 use super::commitments::commitment;
+use super::follows::{after, order, seen};
+use super::meters::read;
 use super::words::*;
 use crate::ledger::{
     AccountKey, Cap, Charge, ChargeSource, Commitment, Epoch, Ledger, LedgerError, NewTopUp,
@@ -26,6 +28,12 @@ pub(in crate::store) enum Step {
     Keep(u64, u64, Option<(u64, Vec<Claim>)>, Vec<(Account, Amount)>),
     TopUp(NewTopUp),
     Publish(Vec<Cap>),
+    /// Follows what a request made, from so many seconds on.
+    Follow(u64, u64),
+    Due(u32, u64),
+    See(u64, bool),
+    /// Reads a meter once more, and enters so much as spent elsewhere.
+    Read(Option<u64>, u64, Vec<Claim>),
     Leave,
     Begin(Option<Proof>),
 }
@@ -78,6 +86,23 @@ impl Step {
             Self::Recall(accounts) => format!("{:?}", books.recall(accounts, noon()).await),
             Self::TopUp(new) => format!("{:?}", books.top_up(new, noon()).await),
             Self::Publish(caps) => format!("{:?}", books.publish(caps, noon()).await),
+            Self::Follow(number, seconds) => {
+                let answer = books.follow(&order(*number), after(*seconds)).await;
+                format!("{answer:?}")
+            }
+            Self::Due(limit, seconds) => {
+                format!("{:?}", books.due(*limit, after(*seconds)).await)
+            }
+            Self::See(number, over) => {
+                let answer = books
+                    .seen(id(*number), &seen("a word", *over), noon())
+                    .await;
+                format!("{answer:?}")
+            }
+            Self::Read(before, seconds, claims) => {
+                let reading = read(before.map(after), after(*seconds), claims.clone());
+                format!("{:?}", books.keep_reading(&reading, noon()).await)
+            }
             Self::Leave => format!("{:?}", books.leave(noon()).await),
             Self::Begin(proof) => format!("{:?}", books.begin(proof.as_ref(), noon()).await),
         }
@@ -99,6 +124,11 @@ fn step() -> impl Strategy<Value = Step> {
         2 => kept(),
         1 => top_up().prop_map(Step::TopUp),
         1 => vec(proptest::option::of(0..60_u64), 3).prop_map(|limits| Step::Publish(caps(&limits))),
+        2 => (number(), 0..60_u64).prop_map(|(number, seconds)| Step::Follow(number, seconds)),
+        1 => (1..4_u32, 0..200_u64).prop_map(|(limit, seconds)| Step::Due(limit, seconds)),
+        1 => (number(), any::<bool>()).prop_map(|(number, over)| Step::See(number, over)),
+        1 => (proptest::option::of(0..3_u64), 0..3_u64, claims())
+            .prop_map(|(before, seconds, claims)| Step::Read(before, seconds, claims)),
         1 => prop_oneof![Just(Step::Leave), proof().prop_map(Step::Begin)],
     ]
 }
@@ -176,6 +206,7 @@ fn top_up() -> impl Strategy<Value = NewTopUp> {
                 expires_at: end.map(at),
                 reason: "harvest".into(),
                 by: "ops".into(),
+                key: None,
             }
         })
 }
@@ -283,6 +314,10 @@ pub(in crate::store) async fn compare(
     let (ours, theirs) = (store.events(0, 999).await, model.events(0, 999).await);
     prop_assert_eq!(ours.unwrap(), theirs.unwrap());
     let (ours, theirs) = (store.commitments().await, model.commitments().await);
+    prop_assert_eq!(ours.unwrap(), theirs.unwrap());
+    let (ours, theirs) = (store.meters().await, model.meters().await);
+    prop_assert_eq!(ours.unwrap(), theirs.unwrap());
+    let (ours, theirs) = (store.next_due().await, model.next_due().await);
     prop_assert_eq!(ours.unwrap(), theirs.unwrap());
     for number in (0..12).chain(60..90).chain(100..160) {
         let (ours, theirs) = (

@@ -1,7 +1,7 @@
 //! What the books say when they are asked.
 
 use super::words::*;
-use crate::ledger::{EntryKind, Fingerprint, Record, State};
+use crate::ledger::{Charge, ChargeSource, EntryKind, Fingerprint, Outcome, Record, State};
 use crate::policy::Account;
 use crate::units::{Amount, Amounts, Unit};
 
@@ -117,4 +117,35 @@ pub(in crate::store) async fn balances_come_in_the_order_of_their_accounts(books
     assert_eq!(balances.len(), 6);
     assert!(balances.is_sorted_by(|one, next| one.account < next.account));
     books.ping().await.unwrap();
+}
+
+pub(in crate::store) async fn what_upstream_said_is_read_oldest_first(books: Books) {
+    for number in [2, 1, 3, 4, 5, 6] {
+        let mut new = request(number, vec![claim("org", 9, 90)]);
+        new.predicted = Amounts::of(Unit::Pu, units(number));
+        if number == 4 {
+            new.predicted = Amounts::default();
+        }
+        books.reserve(&new, noon()).await.unwrap();
+    }
+    let unsaid = Outcome::Settled(Charge {
+        amounts: Amounts::of(Unit::Pu, units(1)),
+        source: ChargeSource::Predicted,
+    });
+    for (number, outcome) in [
+        (1, charged(7)),
+        (2, charged(8)),
+        (3, unsaid),
+        (4, charged(1)),
+        (5, lost()),
+    ] {
+        close(&books, number, outcome).await;
+    }
+    let told = books.told().await.unwrap();
+    let told: Vec<_> = told
+        .iter()
+        .map(|told| (&*told.team, &*told.api, told.predicted, told.charged))
+        .collect();
+    let of = |predicted, charged| ("agriculture", "process", units(predicted), units(charged));
+    assert_eq!(told, [of(1, 7), of(2, 8)]);
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::words::*;
-use crate::ledger::{Fingerprint, LedgerError, NewReservation, Outcome, Reserved, State};
+use crate::ledger::{Fingerprint, LedgerError, NewReservation, NewTopUp, Outcome, Reserved, State};
+use crate::units::Unit;
 
 pub(in crate::store) async fn counters_do_not_inflate_on_a_retried_reserve(books: Books) {
     let first = grant(&books, 1, vec![claim("org", 40, 50)]).await;
@@ -142,4 +143,58 @@ pub(in crate::store) async fn a_create_that_is_over_is_not_found_again(books: Bo
     close(&books, 2, Outcome::Voided).await;
     books.reconcile(id(1), &evidence(0), noon()).await.unwrap();
     assert_eq!(books.undelivered(fingerprint, since).await.unwrap(), None);
+}
+
+fn keyed(budget: &str, amount: u64, key: u8) -> NewTopUp {
+    NewTopUp {
+        budget: budget.into(),
+        partition: "".into(),
+        unit: Unit::Pu,
+        amount: units(amount),
+        expires_at: None,
+        reason: "harvest".into(),
+        by: "ops".into(),
+        key: Some(Fingerprint::from_bytes([key; 32])),
+    }
+}
+
+pub(in crate::store) async fn a_top_up_with_a_key_is_given_once(books: Books) {
+    let first = books.top_up(&keyed("org", 5, 1), noon()).await.unwrap();
+    let later = at("2026-11-22T13:00:00Z");
+    grant(&books, 1, vec![claim("org", 3, 0)]).await;
+    let again = books.top_up(&keyed("org", 5, 1), later).await.unwrap();
+    assert_eq!(
+        (again.id, again.at, again.drawn),
+        (first.id, noon(), units(3))
+    );
+    for other in [keyed("org", 6, 1), keyed("another", 5, 1)] {
+        let refused = books.top_up(&other, later).await;
+        let id = first.id;
+        assert!(
+            matches!(refused, Err(LedgerError::AnotherTopUp { id: named }) if named == id),
+            "{refused:?}"
+        );
+    }
+    books.top_up(&keyed("org", 5, 2), later).await.unwrap();
+    let unkeyed = NewTopUp {
+        key: None,
+        ..keyed("org", 5, 0)
+    };
+    for _ in 0..2 {
+        books.top_up(&unkeyed, later).await.unwrap();
+    }
+    assert_eq!(books.top_ups().await.unwrap().len(), 4);
+    assert_eq!(books.events(0, 99).await.unwrap().len(), 4);
+}
+
+pub(in crate::store) async fn concurrent_orders_with_one_key_are_one_top_up(books: Books) {
+    let orders = (0..8).map(|_| {
+        let books = Arc::clone(&books);
+        tokio::spawn(async move { books.top_up(&keyed("org", 5, 1), noon()).await.unwrap().id })
+    });
+    let orders: Vec<_> = orders.collect();
+    for order in orders {
+        assert_eq!(order.await.unwrap(), 1);
+    }
+    assert_eq!(books.top_ups().await.unwrap().len(), 1);
 }

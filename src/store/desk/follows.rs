@@ -1,5 +1,7 @@
 //! Steps on what is followed. They move no amount.
 
+use std::collections::btree_map::Entry;
+
 use super::Desk;
 use crate::ledger::{Followed, LedgerError, NewFollowed, RequestId, Seen, TRUE_UP};
 use crate::units::UtcTime;
@@ -12,8 +14,8 @@ impl Desk {
     ) -> Result<(), LedgerError> {
         self.must_live()?;
         self.must_find(new.request)?;
-        if !self.followed.contains_key(&new.request) {
-            self.followed.insert(new.request, new.begin(now));
+        if let Entry::Vacant(place) = self.followed.entry(new.request) {
+            place.insert(new.begin(now));
             self.changed.followed.insert(new.request);
         }
         Ok(())

@@ -15,6 +15,9 @@ impl Desk {
         now: UtcTime,
     ) -> Result<TopUp, LedgerError> {
         let context = self.context_mut()?;
+        if let Some(before) = TopUp::given_before(new, context.top_ups.values())? {
+            return Ok(before.clone());
+        }
         let id = context.last_top_up + 1;
         context.last_top_up = id;
         let top_up = TopUp::of(new.clone(), id, now);

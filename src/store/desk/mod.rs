@@ -17,8 +17,8 @@ use std::sync::Arc;
 use super::rows::StoredClaim;
 use super::tables::{Context, Loaded, MeterKey, Row, Wanted};
 use crate::ledger::{
-    AccountKey, Cap, Commitment, CommitmentId, EntryKind, Epoch, Event, Followed, LedgerError,
-    Meter, Record, ReplicaId, RequestId, State,
+    AccountKey, Cap, Commitment, CommitmentId, EntryKind, Epoch, Event, Followed, Land,
+    LedgerError, Meter, Record, ReplicaId, RequestId, State,
 };
 use crate::policy::Claim;
 use crate::units::{Amount, UtcTime};
@@ -63,6 +63,8 @@ struct Changed {
     caps: Option<Vec<Cap>>,
     entries: Vec<NewEntry>,
     events: Vec<Event>,
+    land: Vec<NewLand>,
+    freed: Vec<RequestId>,
 }
 
 /// What a batch has changed, as the tables write it: rows and records in the order of their keys.
@@ -80,6 +82,16 @@ pub(super) struct Changes<'a> {
     pub(super) entries: &'a [NewEntry],
     /// Not numbered yet.
     pub(super) events: &'a [Event],
+    pub(super) land: &'a [NewLand],
+    /// Requests whose land is not locked any more; after what is.
+    pub(super) freed: &'a [RequestId],
+}
+
+/// Land to be kept, unless it is.
+#[derive(Debug)]
+pub(super) struct NewLand {
+    pub(super) land: Land,
+    pub(super) account_ids: Vec<i64>,
 }
 
 #[derive(Debug)]
@@ -133,6 +145,8 @@ impl Changes<'_> {
             && self.caps.is_none()
             && self.entries.is_empty()
             && self.events.is_empty()
+            && self.land.is_empty()
+            && self.freed.is_empty()
     }
 }
 
@@ -288,6 +302,8 @@ impl Desk {
                 .map(|caps| (self.replica, caps)),
             entries: &self.changed.entries,
             events: &self.changed.events,
+            land: &self.changed.land,
+            freed: &self.changed.freed,
         })
     }
 

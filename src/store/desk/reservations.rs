@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{Desk, Line};
+use super::{Desk, Line, NewLand};
 use crate::ledger::{
-    AccountKey, EntryKind, Evidence, LedgerError, NewReservation, Outcome, Record, RequestId,
-    Reserved, Standing, State,
+    AccountKey, EntryKind, Evidence, Land, LedgerError, MOST_OUTLINE_BYTES, NewReservation,
+    Outcome, Record, RequestId, Reserved, Standing, State,
 };
 use crate::units::UtcTime;
 
@@ -68,6 +68,7 @@ impl Desk {
     ) -> Result<Vec<Standing>, LedgerError> {
         let record = self.must_find(request)?;
         let claims = record.claims.clone();
+        let frees_land = evidence.frees_land(&record);
         let kinds: &[EntryKind] = match record.state {
             State::Unknown { .. } => &[EntryKind::Reconcile],
             ref state if state.is_only_predicted() => &[EntryKind::Reopen, EntryKind::Reconcile],
@@ -79,7 +80,26 @@ impl Desk {
         let state = State::Reconciled(evidence.clone());
         self.enter(record.entering(state, now), kinds, true, now)?;
         self.note(&evidence.by, evidence.event(request), now);
+        if frees_land {
+            self.changed.freed.push(request);
+        }
         self.standings(&claims, now)
+    }
+
+    pub(in crate::store) fn lock_land(&mut self, land: &Land) -> Result<bool, LedgerError> {
+        self.must_live()?;
+        let record = self.must_find(land.request)?;
+        let number = |account| Ok(self.row(&AccountKey::from(account))?.id);
+        let accounts = record.land_accounts().into_iter().map(number);
+        let account_ids = accounts.collect::<Result<Vec<_>, LedgerError>>()?;
+        if account_ids.is_empty() || land.outline.len() > MOST_OUTLINE_BYTES {
+            return Ok(false);
+        }
+        self.changed.land.push(NewLand {
+            land: land.clone(),
+            account_ids,
+        });
+        Ok(true)
     }
 
     pub(in crate::store) fn deliver(&mut self, request: RequestId) -> Result<(), LedgerError> {

@@ -23,9 +23,9 @@ use tracing::{debug, warn};
 use crate::clock::Clock;
 use crate::ledger::{
     AccountKey, Balance, Begun, Breach, Cap, Commitment, Denial, Entry, Event, Evidence,
-    Fingerprint, Followed, Kept, LeaseBook, Leased, Ledger, LedgerError, Marks, Meter, NewFollowed,
-    NewReservation, NewTopUp, Orphans, Outcome, Proof, Reading, Record, ReplicaId, Report,
-    RequestId, Reserved, Seen, Spending, Standing, TopUp, Turn,
+    Fingerprint, Followed, Kept, Land, LandQuery, LeaseBook, Leased, Ledger, LedgerError, Marks,
+    Meter, NewFollowed, NewReservation, NewTopUp, Orphans, Outcome, Proof, Reading, Record,
+    ReplicaId, Report, RequestId, Reserved, Seen, Spending, Standing, Told, TopUp, Turn,
 };
 use crate::planet::Kind;
 use crate::policy::Account;
@@ -396,6 +396,14 @@ impl Ledger for LeasedBooks {
         self.books.spending(of).await
     }
 
+    async fn lock_land(&self, land: &Land, now: UtcTime) -> Result<bool, LedgerError> {
+        self.alive(|| self.books.lock_land(land, now)).await
+    }
+
+    async fn locked_land(&self, query: &LandQuery) -> Result<Vec<Arc<str>>, LedgerError> {
+        self.books.locked_land(query).await
+    }
+
     async fn top_up(&self, new: &NewTopUp, now: UtcTime) -> Result<TopUp, LedgerError> {
         self.books.top_up(new, now).await
     }
@@ -449,6 +457,11 @@ impl Ledger for LeasedBooks {
             Some(record) => Ok(Some(record)),
             None => self.books.record(request).await,
         }
+    }
+
+    async fn told(&self) -> Result<Vec<Told>, LedgerError> {
+        self.up_to_date().await;
+        self.books.told().await
     }
 
     async fn unknowns(

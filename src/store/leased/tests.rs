@@ -270,6 +270,8 @@ unless_away! {
     fn keep_reading(reading: &Reading, now: UtcTime) -> bool;
     fn meters() -> Vec<Meter>;
     fn spending(of: &Spending) -> Amount;
+    fn lock_land(land: &Land, now: UtcTime) -> bool;
+    fn locked_land(query: &LandQuery) -> Vec<Arc<str>>;
     fn top_up(new: &NewTopUp, now: UtcTime) -> TopUp;
     fn top_ups() -> Vec<TopUp>;
     fn keep(turns: &[Turn], now: UtcTime) -> Vec<Kept>;
@@ -281,6 +283,7 @@ unless_away! {
     fn entries(after: u64, limit: u32) -> Vec<Entry>;
     fn events(after: u64, limit: u32) -> Vec<Event>;
     fn record(request: RequestId) -> Option<Record>;
+    fn told() -> Vec<Told>;
     fn unknowns(after: Option<RequestId>, limit: u32) -> Vec<Record>;
     fn ping() -> ();
 }

@@ -7,7 +7,7 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::read::{decode, read_all};
-use crate::ledger::{Cap, Epoch, LedgerError, ReplicaId, RequestId, TopUp};
+use crate::ledger::{Cap, Epoch, Fingerprint, LedgerError, ReplicaId, RequestId, TopUp};
 use crate::store::rows::{self, failed};
 use crate::store::tables::{Closing, Context, Life, Row};
 
@@ -81,6 +81,7 @@ pub(super) async fn context(
     connection: &mut PgConnection,
     replica: ReplicaId,
     budgets: &BTreeSet<String>,
+    keys: &[Fingerprint],
 ) -> Result<Context, sqlx::Error> {
     let lives = lives(connection, replica).await?;
     let (last_life, last_top_up): (i64, i64) = sqlx::query_as(
@@ -92,9 +93,10 @@ pub(super) async fn context(
     if last_top_up > 0 {
         let budgets: Vec<&str> = budgets.iter().map(String::as_str).collect();
         let found = sqlx::query(
-            "SELECT * FROM top_up WHERE budget = ANY($1) ORDER BY id FOR NO KEY UPDATE",
+            "SELECT * FROM top_up WHERE budget = ANY($1) OR key = ANY($2) ORDER BY id FOR NO KEY UPDATE",
         )
         .bind(budgets)
+        .bind(keys.iter().map(|key| key.as_bytes().to_vec()).collect::<Vec<_>>())
         .fetch_all(&mut *connection)
         .await?;
         for row in &found {

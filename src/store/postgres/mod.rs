@@ -9,6 +9,7 @@ mod context;
 mod dump;
 mod follows;
 mod inspect;
+mod land;
 mod meters;
 mod open;
 mod read;
@@ -23,6 +24,8 @@ pub use dump::dump_line;
 pub use inspect::inspect;
 pub use retain::roll_up;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use sqlx::PgPool;
 
@@ -32,8 +35,8 @@ use super::queue::Queue;
 use super::stored::{Readers, Stored};
 use crate::identity::Secret;
 use crate::ledger::{
-    Balance, Cap, Commitment, Entry, Event, Fingerprint, Followed, LedgerError, Meter, Record,
-    ReplicaId, RequestId, Spending, TopUp,
+    Balance, Cap, Commitment, Entry, Event, Fingerprint, Followed, LandQuery, LedgerError, Meter,
+    Record, ReplicaId, RequestId, Spending, Told, TopUp,
 };
 use crate::planet::Kind;
 use crate::policy::Account;
@@ -89,6 +92,14 @@ impl Readers for PgReaders {
         within(meters::spending(&self.0, of)).await
     }
 
+    async fn locked_land(&self, query: &LandQuery) -> Result<Vec<Arc<str>>, LedgerError> {
+        within(land::locked(&self.0, query)).await
+    }
+
+    async fn land_bytes(&self, account: &Account) -> Result<u64, LedgerError> {
+        within(land::bytes_of(&self.0, account)).await
+    }
+
     async fn top_ups(&self) -> Result<Vec<TopUp>, LedgerError> {
         within(context::top_ups(&self.0)).await
     }
@@ -119,6 +130,10 @@ impl Readers for PgReaders {
 
     async fn record(&self, request: RequestId) -> Result<Option<Record>, LedgerError> {
         within(read::record(&self.0, request)).await
+    }
+
+    async fn told(&self) -> Result<Vec<Told>, LedgerError> {
+        within(read::told(&self.0)).await
     }
 
     async fn unknowns(

@@ -9,12 +9,12 @@ use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres as Dialect};
 use uuid::Uuid;
 
 use crate::ledger::{
-    AccountKey, Balance, Commitment, CommitmentId, Entry, Event, Fingerprint, LedgerError, Record,
-    RequestId,
+    AccountKey, Balance, Commitment, CommitmentId, Entry, Event, Fingerprint, LedgerError,
+    MOST_TOLD, Record, RequestId, Told,
 };
 use crate::policy::Account;
 use crate::store::commitments::commitment;
-use crate::store::rows::{self, ACCOUNT, Cells, Found, failed};
+use crate::store::rows::{self, ACCOUNT, Cells, Found, TOLD, failed};
 use crate::store::tables::{Row, accounts};
 use crate::units::UtcTime;
 
@@ -83,6 +83,14 @@ pub(super) async fn record(
 ) -> Result<Option<Record>, LedgerError> {
     let question = sqlx::query("SELECT * FROM reservation WHERE id = $1").bind(request.as_uuid());
     Ok(records(readers, question).await?.pop())
+}
+
+pub(super) async fn told(readers: &PgPool) -> Result<Vec<Told>, LedgerError> {
+    let found = sqlx::query(TOLD)
+        .bind(i64::from(MOST_TOLD))
+        .fetch_all(readers)
+        .await;
+    Ok(rows::told(read_all(&found.map_err(failed)?, rows::found)?))
 }
 
 pub(super) async fn unknowns(

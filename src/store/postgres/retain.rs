@@ -116,6 +116,14 @@ impl Archive for Tables {
         .await;
         gone.map(|gone| gone.rows_affected()).map_err(failed)
     }
+
+    async fn forget_land(&mut self, before: UtcTime) -> Result<(), LedgerError> {
+        for gone in retain::OLD_LAND {
+            let gone = sqlx::query(gone).bind(before.as_microsecond());
+            gone.execute(&mut self.connection).await.map_err(failed)?;
+        }
+        Ok(())
+    }
 }
 
 fn line(row: &PgRow) -> Result<Line, LedgerError> {

@@ -149,7 +149,7 @@ impl PgTables {
         }
         let budget = |row: &Row| row.balance.account.budget.to_string();
         let budgets = rows.iter().map(budget).collect();
-        let context = context::context(connection, self.replica, &budgets).await?;
+        let context = context::context(connection, self.replica, &budgets, &wanted.keys).await?;
         let followed = follows::lock_wanted(connection, wanted).await?;
         Ok(Loaded {
             held: left.held,

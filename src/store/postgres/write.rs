@@ -3,7 +3,7 @@
 
 use sqlx::PgConnection;
 
-use super::{follows, meters};
+use super::{follows, land, meters};
 
 use crate::ledger::{Cap, Commitment, Epoch, Event, LOST_LEASE, TopUp};
 use crate::store::commitments::terms_text;
@@ -49,6 +49,7 @@ pub(super) async fn write(
     if let Some((replica, caps)) = changes.caps {
         put_caps(connection, &replica.to_string(), caps).await?;
     }
+    land::put(connection, changes.land, changes.freed).await?;
     if !changes.events.is_empty() {
         add_events(connection, changes.events).await?;
     }
@@ -276,9 +277,10 @@ async fn put_commitments(
 
 async fn put_top_ups(connection: &mut PgConnection, top_ups: &[&TopUp]) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "INSERT INTO top_up (id, budget, partition, unit, amount, drawn, at, expires_at, reason, author)
+        "INSERT INTO top_up (id, budget, partition, unit, amount, drawn, at, expires_at, reason, author,
+             key)
          SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[],
-             $6::bigint[], $7::bigint[], $8::bigint[], $9::text[], $10::text[])
+             $6::bigint[], $7::bigint[], $8::bigint[], $9::text[], $10::text[], $11::bytea[])
          ON CONFLICT (id) DO UPDATE SET drawn = excluded.drawn",
     )
     .bind(column(top_ups, |top_up| top_up.id))
@@ -291,6 +293,7 @@ async fn put_top_ups(connection: &mut PgConnection, top_ups: &[&TopUp]) -> Resul
     .bind(column(top_ups, |top_up| top_up.expires_at.map(UtcTime::as_microsecond)))
     .bind(column(top_ups, |top_up| top_up.reason.clone()))
     .bind(column(top_ups, |top_up| top_up.by.clone()))
+    .bind(column(top_ups, |top_up| top_up.key.map(|key| key.as_bytes().to_vec())))
     .execute(connection)
     .await
     .map(drop)

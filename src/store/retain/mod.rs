@@ -73,7 +73,19 @@ pub(super) trait Archive: Send {
         before: UtcTime,
         limit: u32,
     ) -> impl Future<Output = Result<u64, LedgerError>> + Send;
+
+    /// Takes out land that no window which ended at that time or later has booked.
+    fn forget_land(
+        &mut self,
+        before: UtcTime,
+    ) -> impl Future<Output = Result<(), LedgerError>> + Send;
 }
+
+/// What [`Archive::forget_land`] takes out, in this order; the parameter is a time.
+pub(super) const OLD_LAND: [&str; 2] = [
+    "DELETE FROM land_account WHERE account IN (SELECT id FROM account WHERE ends_at < $1)",
+    "DELETE FROM land WHERE request NOT IN (SELECT request FROM land_account) AND $1 IS NOT NULL",
+];
 
 /// Rolls up everything that ended before the day of `before`.
 pub(super) async fn run(
@@ -99,6 +111,7 @@ async fn run_in(
     }
     let all_gone = walk.left_alone.unwrap_or(walk.before);
     let all_gone = all_gone.saturating_sub(CLOCKS).unwrap_or(UtcTime::MIN);
+    archive.forget_land(all_gone).await?;
     let mut requests = 0;
     loop {
         let gone = archive.forget(all_gone, ROWS).await?;

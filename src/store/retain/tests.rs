@@ -10,6 +10,7 @@ use crate::ledger::{
 };
 use crate::policy::Claim;
 use crate::store::contract::commitments::commitment;
+use crate::store::contract::land;
 use crate::store::contract::words::*;
 use crate::units::{Amounts, Unit};
 
@@ -108,6 +109,7 @@ async fn three_days(books: &Books) {
         expires_at: None,
         reason: "harvest".into(),
         by: "ops".into(),
+        key: None,
     };
     books.top_up(&new, at(DAYS[0])).await.unwrap();
     for day in 0..DAYS.len() {
@@ -164,7 +166,15 @@ pub(in crate::store) async fn old_days_are_rolled_up_and_nothing_else_changes<F,
     );
 
     go_on(&books).await;
+    let term = [land::aum("term")];
+    land::order(&books, 50, &term).await;
+    roll_up(at("2026-11-22T17:00:00Z")).await;
+    assert_eq!(land::found(&books, &term).await, [50]);
     roll_up(at("2027-11-22T00:00:00Z")).await;
+    assert!(
+        land::found(&books, &term).await.is_empty(),
+        "its window has ended"
+    );
     let left = books.entries(0, u32::MAX).await.unwrap();
     assert_eq!(replay(&left).unwrap(), books.balances().await.unwrap());
     assert_eq!(books.unknowns(None, 9).await.unwrap().len(), 2);
@@ -223,6 +233,10 @@ async fn go_on(books: &Books) {
 struct List(Vec<Line>);
 
 impl Archive for List {
+    async fn forget_land(&mut self, _before: UtcTime) -> Result<(), LedgerError> {
+        Ok(())
+    }
+
     async fn lines(
         &mut self,
         after: u64,

@@ -4,6 +4,7 @@ use sqlx::query_builder::Separated;
 use sqlx::{Executor, QueryBuilder, Sqlite as Dialect, SqliteConnection};
 use tracing::debug;
 
+use super::land;
 use super::read::bytes;
 use crate::ledger::{Cap, Commitment, Epoch, Event, Followed, LedgerError, TopUp};
 use crate::store::commitments::terms_text;
@@ -51,6 +52,8 @@ async fn put_all(
         caps,
         entries,
         events,
+        land,
+        freed,
     } = changes;
     put(connection, &ACCOUNT, rows, |to, row| {
         bind_row(to, row);
@@ -82,7 +85,7 @@ async fn put_all(
         })
         .await?;
     }
-    Ok(())
+    land::put(connection, land, freed).await
 }
 
 /// A statement around its rows of values.
@@ -129,7 +132,7 @@ const LIFE: Put = Put {
 
 const TOP_UP: Put = Put {
     head: "INSERT INTO top_up (id, budget, partition, unit, amount, drawn, at, expires_at, reason,
-           author) ",
+           author, key) ",
     tail: " ON CONFLICT (id) DO UPDATE SET drawn = excluded.drawn",
 };
 
@@ -268,7 +271,8 @@ fn bind_top_up(to: &mut Values<'_>, top_up: &TopUp) {
         .push_bind(top_up.at.as_microsecond())
         .push_bind(top_up.expires_at.map(UtcTime::as_microsecond))
         .push_bind(top_up.reason.clone())
-        .push_bind(top_up.by.clone());
+        .push_bind(top_up.by.clone())
+        .push_bind(top_up.key.map(|key| key.as_bytes().to_vec()));
 }
 
 fn bind_followed(to: &mut Values<'_>, one: &Followed) {

@@ -9,6 +9,7 @@ mod context;
 mod flush;
 mod follows;
 mod inspect;
+mod land;
 mod meters;
 mod open;
 mod read;
@@ -22,6 +23,7 @@ pub use inspect::inspect;
 pub use retain::roll_up;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use sqlx::SqlitePool;
@@ -30,8 +32,8 @@ use super::OpenError;
 use super::queue::Queue;
 use super::stored::{Readers, Stored};
 use crate::ledger::{
-    Balance, Cap, Commitment, Entry, Event, Fingerprint, Followed, LedgerError, Meter, Record,
-    ReplicaId, RequestId, Spending, TopUp,
+    Balance, Cap, Commitment, Entry, Event, Fingerprint, Followed, LandQuery, LedgerError, Meter,
+    Record, ReplicaId, RequestId, Spending, Told, TopUp,
 };
 use crate::planet::Kind;
 use crate::policy::Account;
@@ -86,6 +88,14 @@ impl Readers for SqliteReaders {
         meters::spending(&self.0, of).await
     }
 
+    async fn locked_land(&self, query: &LandQuery) -> Result<Vec<Arc<str>>, LedgerError> {
+        land::locked(&self.0, query).await
+    }
+
+    async fn land_bytes(&self, account: &Account) -> Result<u64, LedgerError> {
+        land::bytes_of(&self.0, account).await
+    }
+
     async fn top_ups(&self) -> Result<Vec<TopUp>, LedgerError> {
         let mut connection = self.0.acquire().await.map_err(super::rows::failed)?;
         context::top_ups(&mut connection).await
@@ -118,6 +128,10 @@ impl Readers for SqliteReaders {
 
     async fn record(&self, request: RequestId) -> Result<Option<Record>, LedgerError> {
         read::record(&self.0, request).await
+    }
+
+    async fn told(&self) -> Result<Vec<Told>, LedgerError> {
+        read::told(&self.0).await
     }
 
     async fn unknowns(

@@ -8,11 +8,11 @@ use sqlx::{AssertSqlSafe, QueryBuilder, Sqlite as Dialect, SqliteConnection, Sql
 use super::flush::PORTIONS;
 use crate::ledger::{
     AccountKey, Balance, Commitment, CommitmentId, Entry, Epoch, Event, Fingerprint, LedgerError,
-    Record, RequestId,
+    MOST_TOLD, Record, RequestId, Told,
 };
 use crate::policy::Account;
 use crate::store::commitments::commitment;
-use crate::store::rows::{self, ACCOUNT, Cells, Found, failed};
+use crate::store::rows::{self, ACCOUNT, Cells, Found, TOLD, failed};
 use crate::store::tables::{Row, accounts};
 use crate::units::UtcTime;
 
@@ -76,6 +76,11 @@ pub(super) async fn record(
     let mut connection = readers.acquire().await.map_err(failed)?;
     let query = select("SELECT * FROM reservation", [bytes(request)]);
     Ok(records(&mut connection, query).await?.pop())
+}
+
+pub(super) async fn told(readers: &SqlitePool) -> Result<Vec<Told>, LedgerError> {
+    let found = sqlx::query(TOLD).bind(MOST_TOLD).fetch_all(readers).await;
+    Ok(rows::told(read_all(&found.map_err(failed)?, rows::found)?))
 }
 
 pub(super) async fn unknowns(

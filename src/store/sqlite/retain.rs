@@ -108,6 +108,14 @@ impl Archive for File {
         .await;
         gone.map(|gone| gone.rows_affected()).map_err(failed)
     }
+
+    async fn forget_land(&mut self, before: UtcTime) -> Result<(), LedgerError> {
+        for gone in retain::OLD_LAND {
+            let gone = sqlx::query(gone).bind(before.as_microsecond());
+            gone.execute(&mut self.connection).await.map_err(failed)?;
+        }
+        Ok(())
+    }
 }
 
 fn line(row: &SqliteRow) -> Result<Line, LedgerError> {

@@ -2,6 +2,8 @@
 
 mod areas;
 mod counting;
+mod land;
+mod quads;
 mod reservations;
 
 use std::process::Command;
