@@ -139,6 +139,7 @@ pub(super) mod tests {
             account: account(budget, partition),
             limit: Some(amount(limit)),
             remaining: Some(amount(remaining)),
+            lent: Amount::ZERO,
         }
     }
 

@@ -168,6 +168,7 @@ impl<'a> BreachDocument<'a> {
             remaining,
             limit,
             elsewhere: _,
+            lent: _,
         } = breach;
         Self {
             budget: &account.budget,
@@ -230,6 +231,7 @@ mod tests {
             remaining: amount("120.5"),
             limit: amount("50000"),
             elsewhere: Amount::ZERO,
+            lent: Amount::ZERO,
         };
         let estimate = Amounts::of(Unit::Pu, amount("5321"));
         let refusal = Refusal::over_budget(estimate, vec![breach], StatusCode::FORBIDDEN, &[]);
@@ -267,6 +269,7 @@ mod tests {
             remaining: amount("1"),
             limit: amount("1"),
             elsewhere: Amount::ZERO,
+            lent: Amount::ZERO,
         };
         let refuse =
             |status| Refusal::over_budget(Amounts::default(), vec![breach.clone()], status, &[]);

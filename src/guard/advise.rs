@@ -34,7 +34,7 @@ impl Guard {
         for claim in &weighed.claims {
             let balance = self.ledger.balance(&claim.account).await;
             let balance = balance.map_err(|cause| super::pipeline::books_away(&cause))?;
-            remaining.push(claim.limit.map(|limit| balance.remaining(limit)));
+            remaining.push(claim.limit.map(|limit| balance.left(limit)));
         }
         let ceiling = wishes.allow(&weighed.predicted);
         let mut report = weighed.report(&self.policy, &remaining, now);

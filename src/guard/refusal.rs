@@ -305,6 +305,7 @@ mod tests {
             remaining: amount("120.5"),
             limit: amount("50000"),
             elsewhere: Amount::ZERO,
+            lent: Amount::ZERO,
         }
     }
 

@@ -38,9 +38,8 @@ impl Exchange {
                 continue;
             };
             let balance = self.guard.ledger.balance(&claim.account).await;
-            let remaining = balance
-                .map_err(|cause| books_away(&cause))?
-                .remaining(limit);
+            let balance = balance.map_err(|cause| books_away(&cause))?;
+            let remaining = balance.left(limit);
             if remaining < claim.amount {
                 breaches.push(Breach {
                     account: claim.account,
@@ -48,6 +47,7 @@ impl Exchange {
                     remaining,
                     limit,
                     elsewhere: Amount::ZERO,
+                    lent: Amount::ZERO,
                 });
             }
         }

@@ -330,7 +330,7 @@ fn usage(row: &Balance, budget: &Budget) -> Usage {
     Usage {
         count: spent,
         total: budget.limit(),
-        remaining: budget.limit().map(|limit| row.remaining(limit)),
+        remaining: budget.limit().map(|limit| row.left(limit)),
         held: row.held,
     }
 }

@@ -159,6 +159,7 @@ fn shortage(claim: &Claim, left: Option<Amount>) -> Option<Breach> {
         remaining,
         limit,
         elsewhere: Amount::ZERO,
+        lent: Amount::ZERO,
     })
 }
 

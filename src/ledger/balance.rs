@@ -163,6 +163,13 @@ impl Balance {
         self.used().map_or(Amount::ZERO, |used| most.minus(used))
     }
 
+    /// [`remaining`](Self::remaining), and what stands in leases: whoever needs that gets it back.
+    pub fn left(&self, limit: Amount) -> Amount {
+        let most = limit.saturating_add(self.drawn);
+        let used = self.used().map(|used| used.minus(self.leased));
+        used.map_or(Amount::ZERO, |used| most.minus(used))
+    }
+
     /// The row after one more line of the journal.
     pub fn after(
         &self,
@@ -315,5 +322,11 @@ mod tests {
     fn what_is_left_counts_all_four_columns() {
         assert_eq!(row(1, 2, 3, 4).remaining(amount(15)), amount(5));
         assert_eq!(row(1, 2, 3, 4).remaining(amount(9)), Amount::ZERO);
+        let leased = Balance {
+            leased: amount(3),
+            ..row(1, 2, 3, 4)
+        };
+        assert_eq!(leased.remaining(amount(15)), amount(2));
+        assert_eq!(leased.left(amount(15)), amount(5));
     }
 }

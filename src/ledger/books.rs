@@ -48,6 +48,8 @@ pub struct Breach {
     pub limit: Amount,
     /// What other replicas hold of it in leases and may still give back when they are asked.
     pub elsewhere: Amount,
+    /// Of what is not left, what this replica was lent in its life: its lease, and what it has told to be spent.
+    pub lent: Amount,
 }
 
 /// How an account stands right after a step.
@@ -57,6 +59,8 @@ pub struct Standing {
     pub limit: Option<Amount>,
     /// `None` without a limit.
     pub remaining: Option<Amount>,
+    /// What was lent to this replica besides, as of a [`Breach`].
+    pub lent: Amount,
 }
 
 /// How a reservation ends.
@@ -230,6 +234,7 @@ impl From<&Breach> for Standing {
             account: breach.account.clone(),
             limit: Some(breach.limit),
             remaining: Some(breach.remaining),
+            lent: breach.lent,
         }
     }
 }

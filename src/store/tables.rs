@@ -188,6 +188,12 @@ impl Row {
         self.leases.get(&epoch).copied().unwrap_or_default()
     }
 
+    /// What this life was lent of it: what it leases, and what it has told to be spent.
+    pub(super) fn lent_to(&self, me: Option<Epoch>) -> Amount {
+        let slice = me.map(|me| self.slice(me)).unwrap_or_default();
+        slice.amount.saturating_add(slice.spent)
+    }
+
     /// What others lease of it and have not yet been asked for in vain.
     pub(super) fn leased_elsewhere(&self, me: Option<Epoch>) -> Amount {
         let others = self

@@ -152,6 +152,7 @@ impl LeaseBook {
                 let known = self.lease(*place).and_then(Lease::left);
                 known.unwrap_or(limit)
             }),
+            lent: Amount::ZERO, // what is left counts it
         };
         claims.iter().zip(places).map(standing).collect()
     }

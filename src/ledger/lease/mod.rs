@@ -125,6 +125,17 @@ impl LeaseBook {
         lease.map_or(Amount::ZERO, Lease::unspent)
     }
 
+    /// The same where the books say how much they have lent in this life: what they count may be newer or older
+    /// than what this replica has heard of it.
+    pub fn unspent_of(&self, account: &AccountKey, lent: Amount) -> Amount {
+        let place = self.places.get(account).copied();
+        let lease = place.and_then(|place| self.lease(place));
+        lease.map_or(Amount::ZERO, |lease| {
+            let spent = lease.acknowledged.saturating_add(lease.taken());
+            lent.minus(spent)
+        })
+    }
+
     /// Requests admitted here that have not ended.
     pub fn under_way(&self) -> impl Iterator<Item = &Record> {
         let open = |known: &&Request| known.record.state == super::State::Held;

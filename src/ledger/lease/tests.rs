@@ -385,6 +385,7 @@ fn standings_count_what_the_account_and_the_lease_have_left() {
         account: account("org"),
         limit: Some(units(LIMIT)),
         remaining: Some(units(LIMIT + 18)),
+        lent: Amount::ZERO,
     };
     write_marks(&mut book);
     assert_eq!(book.admit(&of_org(1, 2), at(100)), Ok(vec![expected]));

@@ -437,6 +437,7 @@ impl Books {
                 remaining: self.remaining(limit, &balance, now),
                 limit,
                 elsewhere: self.elsewhere(me, &claim.account),
+                lent: self.lent(me, &claim.account),
             })),
             (None, Some(_)) => Ok(None),
             (None, None) => Err(overflow(&claim.account)),
@@ -457,6 +458,7 @@ impl Books {
                 account: claim.account.clone(),
                 limit,
                 remaining: limit.map(|limit| self.remaining(limit, &balance, now)),
+                lent: self.lent(me, &claim.account),
             })
         };
         claims.iter().map(standing).collect()

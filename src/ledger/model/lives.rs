@@ -405,6 +405,14 @@ impl Books {
         }
     }
 
+    /// What this life was lent of an account: what it leases, and what it has told to be spent.
+    pub(super) fn lent(&self, me: Epoch, account: &Account) -> Amount {
+        let slice = self.slices.get(&(me, AccountKey::from(account)));
+        slice.map_or(Amount::ZERO, |slice| {
+            slice.amount.saturating_add(slice.spent)
+        })
+    }
+
     /// What others lease of an account and have not yet been asked for in vain.
     pub(super) fn elsewhere(&self, me: Epoch, account: &Account) -> Amount {
         let key = AccountKey::from(account);

@@ -21,6 +21,7 @@ pub(in crate::store) async fn exactly_the_cap_is_granted(books: Books) {
         remaining: Amount::ZERO,
         limit: units(50),
         elsewhere: Amount::ZERO,
+        lent: Amount::ZERO,
     };
     assert_eq!(answer, Reserved::Full(vec![breach]));
 }

@@ -82,6 +82,7 @@ impl Desk {
             remaining: self.remaining(limit, &row.balance, now)?,
             limit,
             elsewhere: row.leased_elsewhere(self.me),
+            lent: row.lent_to(self.me),
         }))
     }
 
@@ -91,13 +92,14 @@ impl Desk {
         now: UtcTime,
     ) -> Result<Vec<Standing>, LedgerError> {
         let standing = |claim: &Claim| {
-            let balance = &self.row(&AccountKey::from(&claim.account))?.balance;
+            let row = self.row(&AccountKey::from(&claim.account))?;
             let limit = self.limit(claim)?.or(claim.limit);
-            let left = limit.map(|limit| self.remaining(limit, balance, now));
+            let left = limit.map(|limit| self.remaining(limit, &row.balance, now));
             Ok(Standing {
                 account: claim.account.clone(),
                 limit,
                 remaining: left.transpose()?,
+                lent: row.lent_to(self.me),
             })
         };
         claims.iter().map(standing).collect()

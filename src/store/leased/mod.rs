@@ -259,6 +259,31 @@ impl LeasedBooks {
 }
 
 impl State {
+    /// What the books have left, and what leases of this guard have: its requests may take both.
+    fn with_own(&self, mut standings: Vec<Standing>) -> Vec<Standing> {
+        for standing in &mut standings {
+            let key = AccountKey::from(&standing.account);
+            let own = self.book.unspent_of(&key, standing.lent);
+            standing.remaining = standing.remaining.map(|left| left.saturating_add(own));
+            standing.lent = Amount::ZERO;
+        }
+        standings
+    }
+
+    /// The same of accounts that are short, as long as they stay so.
+    fn short_with_own(&self, mut breaches: Vec<Breach>) -> Vec<Breach> {
+        for breach in &mut breaches {
+            let key = AccountKey::from(&breach.account);
+            let own = self.book.unspent_of(&key, breach.lent);
+            let left = breach.remaining.saturating_add(own);
+            if left < breach.needed {
+                breach.remaining = left;
+            }
+            breach.lent = Amount::ZERO;
+        }
+        breaches
+    }
+
     fn doubt(&mut self, request: RequestId) {
         self.doubtful.insert(request);
         if self.doubtful.len() > MOST_DOUBTFUL {
@@ -294,10 +319,14 @@ impl Ledger for LeasedBooks {
             return Ok(Reserved::Granted(standings));
         }
         let reserved = self.reserve_in_the_books(new, now).await;
+        let mut state = self.state();
         if matches!(reserved, Err(LedgerError::Unavailable(_))) {
-            self.state().doubt(new.request);
+            state.doubt(new.request);
         }
-        reserved
+        reserved.map(|reserved| match reserved {
+            Reserved::Granted(standings) => Reserved::Granted(state.with_own(standings)),
+            Reserved::Full(breaches) => Reserved::Full(state.short_with_own(breaches)),
+        })
     }
 
     async fn close(
@@ -324,7 +353,7 @@ impl Ledger for LeasedBooks {
                 warn!(request.id = %request, cause, "the books will be told later how it ended");
                 Ok(Vec::new())
             }
-            answer => answer,
+            answer => answer.map(|standings| self.state().with_own(standings)),
         }
     }
 

@@ -329,6 +329,26 @@ async fn without_its_books_a_guard_serves_inside_its_leases_and_then_refuses() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_guard_leases_itself_is_left_for_its_requests() {
+    let (model, folder) = (Arc::new(Model::default()), tempfile::tempdir().unwrap());
+    let guard = guard(&model, &folder, 1).await;
+    let sent = guard.warm_up(0, 10_000).await;
+    assert!(leased(&model).await > Amount::ZERO);
+    let mut order = request(800, vec![claim("org", 100, 10_000)]);
+    order.certain = true;
+    let Reserved::Granted(standings) = guard.books.reserve(&order, noon()).await.unwrap() else {
+        panic!("there is room");
+    };
+    assert_eq!(standings[0].remaining, Some(units(9_900 - sent)));
+    order.request = id(801);
+    order.claims = vec![claim("org", 9_901 - sent, 10_000)];
+    let Reserved::Full(breaches) = guard.books.reserve(&order, noon()).await.unwrap() else {
+        panic!("there is no room");
+    };
+    assert_eq!(breaches[0].remaining, units(9_900 - sent));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_burst_inside_a_lease_waits_for_the_journal_and_not_for_the_books() {
     let folder = tempfile::tempdir().unwrap();
     let away = Arc::new(Away {
