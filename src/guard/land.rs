@@ -42,12 +42,12 @@ impl Guard {
             products: &reading.products,
         };
         let plan = plan(&reading.ask, place, presented);
-        let outlines = self
-            .locked(plan, sector, self.area_accounts(caller, call, now))
-            .await;
+        let accounts = self.area_accounts(caller, call, now);
+        let since = accounts.iter().map(|account| account.window.start).max();
+        let outlines = self.locked(plan, sector, accounts).await;
         let mut ask = reading.ask.clone();
         let surveyed = spawn_blocking(move || {
-            cover(&mut ask, &outlines);
+            cover(&mut ask, &outlines, since);
             ask
         });
         match surveyed.await {
@@ -122,8 +122,9 @@ impl Guard {
     }
 }
 
-/// Compares without the books: what lies twice in one request counts once.
-pub(super) fn cover(ask: &mut Ask, outlines: &[Arc<str>]) {
+/// Notes what these outlines cover, locked at the earliest since then; what lies twice in one request counts
+/// once.
+pub(super) fn cover(ask: &mut Ask, outlines: &[Arc<str>], since: Option<UtcTime>) {
     let mut locked = Locked::default();
     for outline in outlines {
         match Shape::from_geojson(outline) {
@@ -131,7 +132,7 @@ pub(super) fn cover(ask: &mut Ask, outlines: &[Arc<str>]) {
             Err(cause) => warn!(%cause, "land in the books cannot be read and counts as new"),
         }
     }
-    ask.cover(&mut locked);
+    ask.cover(&mut locked, since);
 }
 
 /// What Planet keeps apart: what one account has locked is not locked for another, nor in another plan.

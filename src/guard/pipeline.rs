@@ -177,7 +177,7 @@ impl Guard {
         let fingerprint = turn.as_ref().map(Turn::fingerprint).or(found_by);
         let exchange = Exchange {
             turn,
-            trail: Trail::of(place, &route, (&head.method, path), (&head.headers, query)),
+            trail: Trail::of(place, &asked),
             part,
             remembered: found_by.is_some(),
             alone,

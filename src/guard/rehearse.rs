@@ -83,7 +83,7 @@ pub(super) fn judge(
     now: UtcTime,
 ) -> Result<Report, Refusal> {
     if policy.plan().aum.counts_land_once() {
-        land::cover(&mut understood.reading.ask, &[]);
+        land::cover(&mut understood.reading.ask, &[], None);
     }
     let nothing_learned = Margins::new(policy, []);
     let weighed = weigh(

@@ -2,11 +2,11 @@
 //!
 //! It belongs to the accounts that its area was booked on, and is locked for whoever would book on no others:
 //! so a budget never counts less than all land that was asked for in its window. Evidence that less was
-//! charged takes it back.
+//! charged takes it back, and so does giving area back.
 
 use std::sync::Arc;
 
-use super::{Evidence, Fingerprint, Record, RequestId, State};
+use super::{Evidence, Fingerprint, Record, RequestId, State, Turn};
 use crate::planet::geometry::Sector;
 use crate::policy::{Account, Claim};
 use crate::units::Unit;
@@ -72,5 +72,13 @@ impl Evidence {
         let predicted = record.predicted.get(Unit::Aum).unwrap_or_default();
         let charged = self.amounts.get(Unit::Aum);
         charged.is_some_and(|charged| charged < predicted)
+    }
+}
+
+impl Turn {
+    /// Whether area is given back: less may be booked then than was locked.
+    pub fn frees_land(&self) -> bool {
+        let mut given_back = self.gives_back.iter();
+        given_back.any(|(account, amount)| account.unit == Unit::Aum && !amount.is_zero())
     }
 }

@@ -2,10 +2,11 @@
 //! it locks once it has succeeded.
 
 use super::Ask;
-use super::geometry::{Locked, Sector, Shape};
+use super::geometry::{Covered, Locked, Sector, Shape};
 use super::orders::{OrderAsk, Ordered};
 use super::subscriptions::SubscriptionAsk;
 use super::tools::Clip;
+use crate::units::UtcTime;
 
 impl Ask {
     /// What lies around all of it; `None` where no land is known that would count.
@@ -14,23 +15,24 @@ impl Ask {
         all.as_ref().map(Shape::sector)
     }
 
-    /// Notes what is locked of it. Of several subscriptions each is locked for those behind it.
-    pub fn cover(&mut self, locked: &mut Locked) {
+    /// Notes what is locked of it, at the earliest since then. Of several subscriptions each is locked for those
+    /// behind it.
+    pub fn cover(&mut self, locked: &mut Locked, since: Option<UtcTime>) {
         match self {
             Self::Order(order) => {
                 order.covered = clipped_to(order)
                     .map(|clip| locked.cover(clip))
                     .unwrap_or_default();
             }
-            Self::Subscriptions(all) => all.iter_mut().for_each(|one| one.cover(locked)),
-            Self::Revision(change) => change.after.cover(locked),
-            Self::Reactivation(all) => all.iter_mut().for_each(|one| one.ask.cover(locked)),
+            Self::Subscriptions(all) => all.iter_mut().for_each(|one| one.cover(locked, since)),
+            Self::Revision(change) => change.after.cover(locked, since),
+            Self::Reactivation(all) => all.iter_mut().for_each(|one| one.ask.cover(locked, since)),
             _ => {}
         }
     }
 
-    /// What is locked by it once it has succeeded, as far as it is new and not gigantic. A change of a subscription may have
-    /// been charged for less than its area, and locks nothing.
+    /// What is locked by it once it has succeeded, as far as it is new and not gigantic. A change of a
+    /// subscription may have been charged for less than its area, and locks nothing.
     pub fn locks(&self) -> Option<Shape> {
         let new: Vec<Shape> = match self {
             Self::Order(order) => {
@@ -63,9 +65,14 @@ impl Ask {
 }
 
 impl SubscriptionAsk {
-    fn cover(&mut self, locked: &mut Locked) {
+    fn cover(&mut self, locked: &mut Locked, since: Option<UtcTime>) {
         let shape = self.geometry.shape();
         self.covered = shape.map(|shape| locked.cover(shape)).unwrap_or_default();
+        let any = self
+            .covered
+            .iter()
+            .any(|covered| *covered != Covered::default());
+        self.locked_since = since.filter(|_| any);
     }
 }
 
@@ -111,14 +118,14 @@ mod tests {
     #[test]
     fn one_of_several_locks_the_area_for_those_behind_it() {
         let mut ask = bulk(&[square(20_000), square_east(90_000, 5_000), square(20_000)]);
-        ask.cover(&mut Locked::default());
+        ask.cover(&mut Locked::default(), None);
         let Ask::Subscriptions(all) = &ask else {
             panic!("{ask:?}")
         };
         let wholly: Vec<_> = all.iter().map(|one| one.covered[0].wholly).collect();
         assert_eq!(wholly, [false, false, true]);
         assert_eq!(ask.locks().unwrap().parts().len(), 2);
-        ask.cover(&mut Locked::default());
+        ask.cover(&mut Locked::default(), None);
         assert_eq!(
             ask.locks().unwrap().parts().len(),
             2,
@@ -127,13 +134,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_covered_knows_since_when() {
+        let since = "2026-01-01T00:00:00Z".parse().ok();
+        let mut locked = Locked::default();
+        let mut ask = bulk(&[square(20_000), square_east(90_000, 5_000)]);
+        locked.add(&shape(square(20_000)));
+        ask.cover(&mut locked, since);
+        let Ask::Subscriptions(all) = &ask else {
+            panic!("{ask:?}")
+        };
+        let times: Vec<_> = all.iter().map(|one| one.locked_since).collect();
+        assert_eq!(times, [since, None]);
+    }
+
+    #[test]
     fn an_order_locks_what_it_is_clipped_to() {
         let mut locked = Locked::default();
         let mut ask = order(&json!([{"clip": {"aoi": square(20_000)}}]));
         assert_eq!(ask.sector(), Some(shape(square(20_000)).sector()));
-        ask.cover(&mut locked);
+        ask.cover(&mut locked, None);
         assert_eq!(ask.locks().unwrap(), shape(square(20_000)));
-        ask.cover(&mut locked);
+        ask.cover(&mut locked, None);
         assert_eq!(ask.locks(), None);
         let whole = order(&json!([]));
         assert_eq!((whole.sector(), whole.locks()), (None, None));

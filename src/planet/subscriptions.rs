@@ -64,6 +64,8 @@ pub struct SubscriptionAsk {
     pub geometry: Geometry,
     /// What of each part of its area is locked already; empty where nobody looked.
     pub covered: Arc<[Covered]>,
+    /// When that was locked, at the earliest; `None` where nothing is.
+    pub locked_since: Option<UtcTime>,
     /// The feature that [`Self::geometry`] is the outline of, once that is known.
     pub feature: Option<FeatureRef>,
     pub start: UtcTime,
@@ -197,6 +199,7 @@ impl RawSubscription {
         Ok(SubscriptionAsk {
             source: raw.source(&at)?,
             covered: Arc::default(),
+            locked_since: None,
             unread: raw.odd_relation().or(raw.rest.one()),
             geometry,
             feature: None,

@@ -154,8 +154,7 @@ impl Follower {
         let mut earlier = Amount::ZERO;
         for other in all.iter().filter(|other| other.request < one.request) {
             if let Some(record) = ledger.record(other.request).await? {
-                let pu = counted(&record).get(Unit::Pu).unwrap_or_default();
-                earlier = earlier.saturating_add(pu);
+                earlier = earlier.saturating_add(counted_pu(&record));
             }
         }
         let started_again = all.iter().any(|other| other.request > one.request);
@@ -247,12 +246,15 @@ fn too_long(one: &Followed, now: UtcTime) -> Option<i64> {
 }
 
 /// What a request counts as charged.
-fn counted(record: &Record) -> &Amounts {
-    match &record.state {
-        State::Settled(charge) => &charge.amounts,
-        State::Reconciled(evidence) => &evidence.amounts,
-        State::Held | State::Voided | State::Unknown { .. } => &record.predicted,
-    }
+fn counted_pu(record: &Record) -> Amount {
+    let charged = match &record.state {
+        State::Voided => return Amount::ZERO,
+        State::Settled(charge) => charge.amounts.get(Unit::Pu),
+        State::Reconciled(evidence) => evidence.amounts.get(Unit::Pu),
+        State::Held | State::Unknown { .. } => None,
+    };
+    let predicted = record.predicted.get(Unit::Pu);
+    charged.or(predicted).unwrap_or_default()
 }
 
 fn stands(one: &Followed, why: &str) -> String {

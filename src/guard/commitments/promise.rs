@@ -240,7 +240,12 @@ impl Maker<'_> {
         let numbered = (0..).zip(all);
         let lasting = numbered.filter(|(_, ask)| goes_on(ask));
         lasting
-            .map(|(number, ask)| self.begun(number, ask, ask.start.max(self.now)))
+            .map(|(number, ask)| {
+                // land that another has locked counts again as soon as that may be over
+                let first = ask.start.max(self.now);
+                let since = ask.locked_since.unwrap_or(first).min(first);
+                self.begun(number, ask, since)
+            })
             .collect()
     }
 

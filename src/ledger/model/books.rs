@@ -225,6 +225,9 @@ impl Books {
         for what in told.chain(turn.why.clone()).collect::<Vec<_>>() {
             self.note(GUARD, what, now);
         }
+        if turn.frees_land() {
+            self.land.remove(&next.id.request);
+        }
         self.commitments.insert(next.id, next.clone());
         Ok(Kept::Kept(short))
     }

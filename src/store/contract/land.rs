@@ -1,8 +1,9 @@
 //! Land that requests lock by succeeding.
 
+use super::commitments::commitment;
 use super::words::*;
 use crate::ledger::{
-    Charge, ChargeSource, Fingerprint, Land, LandQuery, MOST_OUTLINE_BYTES, Outcome,
+    Charge, ChargeSource, Fingerprint, Land, LandQuery, MOST_OUTLINE_BYTES, Outcome, Turn,
 };
 use crate::planet::geometry::Sector;
 use crate::policy::Account;
@@ -161,6 +162,20 @@ pub(in crate::store) async fn evidence_of_less_area_frees_the_land(books: Books)
         books.reconcile(id(number), &known, noon()).await.unwrap();
     }
     assert_eq!(found(&books, &[aum("org")]).await, [2, 3]);
+}
+
+pub(in crate::store) async fn area_that_is_given_back_frees_the_land(books: Books) {
+    for number in 1..=2 {
+        order(&books, number, &[aum("org")]).await;
+    }
+    for (number, account) in [(1, aum("org")), (2, account("org"))] {
+        let turn = Turn {
+            gives_back: vec![(account, units(1))],
+            ..Turn::only(commitment(number))
+        };
+        books.keep(&[turn], noon()).await.unwrap();
+    }
+    assert_eq!(found(&books, &[aum("org")]).await, [2]);
 }
 
 pub(in crate::store) async fn land_is_kept_once_and_the_latest_comes_last(books: Books) {

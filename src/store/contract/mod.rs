@@ -72,6 +72,7 @@ macro_rules! ledger_contract {
                 land::land_is_found_where_it_lies_and_by_its_plan,
                 land::what_was_not_settled_locks_nothing,
                 land::evidence_of_less_area_frees_the_land,
+                land::area_that_is_given_back_frees_the_land,
                 land::land_is_kept_once_and_the_latest_comes_last,
                 land::what_is_too_large_is_not_kept,
                 repeats::a_top_up_with_a_key_is_given_once,

@@ -48,6 +48,9 @@ impl Desk {
         if let Some(why) = &turn.why {
             self.note(GUARD, why.clone(), now);
         }
+        if turn.frees_land() {
+            self.changed.freed.push(next.id.request);
+        }
         self.put_commitment(next.clone());
         Ok(Kept::Kept(short))
     }
