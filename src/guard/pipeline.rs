@@ -83,6 +83,14 @@ pub(super) struct Case {
     pub(super) own_time: Stopwatch,
 }
 
+impl Case {
+    /// The call and its upstream are known, and so how their answers are told.
+    fn classified(&mut self, place: &Place, route: &Route, head: &Parts) {
+        (self.api, self.dialect) = (route.api, place.dialect(route));
+        self.retry_unit = retry_unit(place.upstream.kind(), &head.headers);
+    }
+}
+
 impl Guard {
     /// Answers one request; what leaves here is a value that `front` turns into HTTP.
     pub async fn handle(self: &Arc<Self>, id: RequestId, request: Request<Body>) -> Answer {
@@ -123,8 +131,7 @@ impl Guard {
         }
         let (place, path) = self.places.find(target.path()).ok_or_else(nothing_here)?;
         let route = classify(place.upstream.kind(), &head.method, path);
-        (case.api, case.dialect) = (route.api, place.dialect(&route));
-        case.retry_unit = retry_unit(place.upstream.kind(), &head.headers);
+        case.classified(place, &route, &head);
         let now = self.clock.now();
         if place.issues_tokens(&route) {
             return Ok(self.exchange_token(&head, body, case, now).await);
@@ -170,7 +177,7 @@ impl Guard {
         let fingerprint = turn.as_ref().map(Turn::fingerprint).or(found_by);
         let exchange = Exchange {
             turn,
-            trail: Trail::of(place, &route, (&head.method, path), (&head.headers, query)),
+            trail: Trail::of(place, &asked),
             part,
             remembered: found_by.is_some(),
             alone,

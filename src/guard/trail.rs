@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Response, StatusCode};
+use http::{Method, Response, StatusCode};
 use tokio::sync::mpsc;
 use tracing::{debug, error, warn};
 
@@ -16,7 +16,7 @@ use super::pipeline::Guard;
 use super::places::Place;
 use crate::ledger::{Followed, NewFollowed};
 use crate::planet::answer::Doubt;
-use crate::planet::{Kind, Made, Query, Route};
+use crate::planet::{Asked, Kind, Made};
 use crate::upstream::{Body, SendError, coding, overhear};
 
 /// An answer that names one thing is small. What is larger passes on unread.
@@ -59,20 +59,16 @@ pub(super) enum Trail {
 
 impl Trail {
     /// `None` for a call that leads to nothing which goes on.
-    pub(super) fn of(
-        place: &Place,
-        route: &Route,
-        (method, path): (&Method, &str),
-        (headers, query): (&HeaderMap, Query<'_>),
-    ) -> Option<Self> {
+    pub(super) fn of(place: &Place, asked: &Asked<'_>) -> Option<Self> {
+        let Asked { route, path, .. } = *asked;
         if Kind::made_by(route.operation).is_some() {
             let lends = place.calls_as_the_caller();
             return Some(Self::Makes {
                 path: path.to_owned(),
-                lent: lends.then(|| Lent::of(headers, query)),
+                lent: lends.then(|| Lent::of(asked.headers, asked.query)),
             });
         }
-        let (kind, name) = Kind::shown_by(route, path).filter(|_| *method == Method::GET)?;
+        let (kind, name) = Kind::shown_by(route, path).filter(|_| *asked.method == Method::GET)?;
         let name = name.to_owned();
         Some(Self::Shows { kind, name })
     }
@@ -99,7 +95,7 @@ impl Exchange {
                 }
                 Ok(response)
             }
-            Trail::Shows { kind, name } if plain => {
+            Trail::Shows { kind, name } if plain && shows(status) => {
                 let upstream = Arc::clone(self.place.upstream.name());
                 let open = Arc::clone(&self.guard).open(upstream, kind, name).await;
                 if open.is_empty() {
@@ -165,6 +161,11 @@ impl Guard {
             debug!("too many answers wait to be looked at; this one is not");
         }
     }
+}
+
+/// That something is gone says something of it too, where Planet shows it no longer than it lasts.
+fn shows(status: StatusCode) -> bool {
+    matches!(status, StatusCode::OK | StatusCode::NOT_FOUND)
 }
 
 async fn read(response: Response<Body>, max: usize) -> (Option<Bytes>, Response<Body>) {

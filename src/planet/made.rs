@@ -86,19 +86,24 @@ impl Kind {
         if route.operation != Operation::Read {
             return None;
         }
-        let pattern = route.pattern.to_string();
-        let (kind, name) = match route.api {
-            Api::Orders if pattern.ends_with("/{order}") => (Self::Order, "order"),
-            Api::Subscriptions if pattern.ends_with("/{subscription}/summary") => {
-                (Self::Subscription, "subscription")
+        let (kind, name, endings): (_, _, &[&str]) = match route.api {
+            Api::Orders => (Self::Order, "order", &["/{order}"]),
+            Api::Subscriptions => {
+                let summary = "/{subscription}/summary";
+                (Self::Subscription, "subscription", &[summary])
             }
-            Api::BatchProcess if pattern.ends_with("/{task}") => (Self::Batch, "task"),
-            Api::BatchStatistics if pattern.contains("/{task}") => (Self::BatchStatistics, "task"),
-            Api::AsyncProcess => (Self::AsyncProcess, "job"),
-            Api::Quota if pattern.ends_with("/jobs/{job}") => (Self::Reservations, "job"),
+            Api::BatchProcess => (Self::Batch, "task", &["/{task}"]),
+            Api::BatchStatistics => {
+                let shown = &["/{task}", "/{task}/status"];
+                (Self::BatchStatistics, "task", shown)
+            }
+            Api::AsyncProcess => (Self::AsyncProcess, "job", &["/{job}"]),
+            Api::Quota => (Self::Reservations, "job", &["/jobs/{job}"]),
             _ => return None,
         };
-        Some((kind, route.param(path, name)?))
+        let pattern = route.pattern.to_string();
+        let shows = endings.iter().any(|ending| pattern.ends_with(ending));
+        Some((kind, route.param(path, name).filter(|_| shows)?))
     }
 
     /// As the store keeps it.

@@ -10,13 +10,9 @@ use crate::planet::UpstreamKind;
 pub enum Incomparable {
     #[error("no upstream is of kind \"planet\"")]
     NoPlanet,
-    #[error(
-        "the upstream of kind \"planet\" passes credentials through, and the guard has none of its own to ask with"
-    )]
+    #[error("the guard has no credential of its own for Planet")]
     NoCredential,
-    #[error(
-        "there are several upstreams of kind \"planet\", and the books do not tell whose account was charged"
-    )]
+    #[error("which of the upstreams of kind \"planet\" was charged, the books do not tell")]
     Several,
 }
 
@@ -42,21 +38,22 @@ mod tests {
     use crate::policy::testing::BASE;
 
     fn compared(planet: &str, more: &str) -> Result<String, Incomparable> {
-        let base = BASE.replace("mount = \"/\"", planet);
+        let base = BASE.replace("[upstreams.planet]", planet);
         let policy = Policy::parse(&format!("{base}\n{more}"), "p.toml").expect("a policy");
         policy.compared().map(|one| one.name().to_string())
     }
 
     #[test]
     fn only_one_account_with_a_credential_of_the_guards_own_is_compared() {
-        let own = "mount = \"/\"\ncredential = { api_key = { env = \"K\" } }";
+        let own = "[upstreams.planet]\ncredential = { api_key = { env = \"K\" } }";
         assert_eq!(compared(own, ""), Ok("planet".into()));
-        let through = "mount = \"/\"";
+        let through = "[upstreams.planet]";
         assert_eq!(compared(through, ""), Err(Incomparable::NoCredential));
         let second =
             "[upstreams.b]\nkind = \"planet\"\nurl = \"https://b.example\"\nmount = \"/b\"";
         assert_eq!(compared(own, second), Err(Incomparable::Several));
-        let hub = "mount = \"/\"\nkind = \"sentinel-hub\"";
+        let hub = "[upstreams.hub]
+kind = \"sentinel-hub\"";
         assert_eq!(compared(hub, ""), Err(Incomparable::NoPlanet));
     }
 }

@@ -521,6 +521,7 @@ mod tests {
         rules
           downloads are charged by the byte, and followed to the hosts of their upstream alone
             planet: https://storage.googleapis.com
+          what is used beside the guard is not seen: the guard has no credential of its own for Planet
           a call that no rule knows is refused
           a call whose cost cannot be bounded is refused
           a create that is sent again within 900s, unanswered, is not forwarded twice

@@ -109,6 +109,7 @@ impl Follower {
     async fn conclude(&self, one: &Followed, course: &Course) -> Result<(), LedgerError> {
         let Some(record) = self.guard.ledger.record(one.request).await? else {
             let gone = "its request is no longer in the books";
+            self.end_commitment(one, course).await?;
             return self.see(one, course, true, Some(gone)).await;
         };
         let (earlier, started_again) = self.of_the_same(one).await?;
@@ -121,12 +122,25 @@ impl Follower {
         };
         match judge(one, course, &record, terms) {
             Verdict::Open => self.see(one, course, false, None).await,
-            Verdict::Stands(why) => self.see(one, course, true, why.as_deref()).await,
+            Verdict::Stands(why) => {
+                self.end_commitment(one, course).await?;
+                self.see(one, course, true, why.as_deref()).await
+            }
             Verdict::Correct(evidence) => {
                 self.correct(one, &record, &evidence).await?;
+                self.end_commitment(one, course).await?;
                 self.see(one, course, true, None).await
             }
         }
+    }
+
+    /// A subscription that is over takes nothing of windows to come, whoever ended it.
+    async fn end_commitment(&self, one: &Followed, course: &Course) -> Result<(), LedgerError> {
+        if one.made.kind != Kind::Subscription || course.end.is_none() {
+            return Ok(());
+        }
+        let (upstream, id) = (&one.upstream, &*one.made.name);
+        self.guard.ended_by_itself(upstream, id).await
     }
 
     /// What earlier requests were charged for the same thing, and whether a later one started it again.
@@ -140,8 +154,7 @@ impl Follower {
         let mut earlier = Amount::ZERO;
         for other in all.iter().filter(|other| other.request < one.request) {
             if let Some(record) = ledger.record(other.request).await? {
-                let pu = counted(&record).get(Unit::Pu).unwrap_or_default();
-                earlier = earlier.saturating_add(pu);
+                earlier = earlier.saturating_add(counted_pu(&record));
             }
         }
         let started_again = all.iter().any(|other| other.request > one.request);
@@ -233,12 +246,15 @@ fn too_long(one: &Followed, now: UtcTime) -> Option<i64> {
 }
 
 /// What a request counts as charged.
-fn counted(record: &Record) -> &Amounts {
-    match &record.state {
-        State::Settled(charge) => &charge.amounts,
-        State::Reconciled(evidence) => &evidence.amounts,
-        State::Held | State::Voided | State::Unknown { .. } => &record.predicted,
-    }
+fn counted_pu(record: &Record) -> Amount {
+    let charged = match &record.state {
+        State::Voided => return Amount::ZERO,
+        State::Settled(charge) => charge.amounts.get(Unit::Pu),
+        State::Reconciled(evidence) => evidence.amounts.get(Unit::Pu),
+        State::Held | State::Unknown { .. } => None,
+    };
+    let predicted = record.predicted.get(Unit::Pu);
+    charged.or(predicted).unwrap_or_default()
 }
 
 fn stands(one: &Followed, why: &str) -> String {

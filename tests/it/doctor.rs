@@ -4,11 +4,13 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
 
+use quota_guard::clock::{Clock, SystemClock};
 use quota_guard::simulator::Options;
 use serde_json::Value;
 use sqlx::{Connection, SqliteConnection};
 
 use crate::caps::one_pu;
+use crate::commitments::months::subscription;
 use crate::fleet::{server, store_on, with_store};
 use crate::harness::{Guard, UPSTREAM_KEY, World, post};
 
@@ -104,6 +106,22 @@ async fn books_that_are_true_are_found_well_beside_the_guard_that_writes_them() 
         "{}",
         text(&people.stdout)
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_subscriptions_have_taken_and_given_back_adds_up() {
+    let budget = "[[budgets]]\nname = \"area\"\nunit = \"aum\"\nlimit = 5000\nwindow = \"year\"\n";
+    let mut world = World::start(budget).await;
+    let url = format!("{}/subscriptions/v1", world.guard.url);
+    let now = SystemClock.now().to_string();
+    let created = post(&url, &subscription(2.0, &now, None)).await.json();
+    let id = created["id"].as_str().expect("an id");
+    let cancelled = post(&format!("{url}/{id}/cancel"), &Value::Null).await;
+    assert!(cancelled.status.is_success(), "{}", cancelled.text());
+    assert!(tokio::task::block_in_place(|| world.guard.stop()).success());
+    let (_, findings) = doctor(&world.policy_file());
+    assert_finds(&findings, "journal", &["well", "add up"]);
+    assert_finds(&findings, "requests", &["well"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

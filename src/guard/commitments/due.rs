@@ -159,9 +159,9 @@ fn claims(
         let stretch = budget.stretch(moment, endless).filter(&wanted);
         let amount = stretch.and_then(|stretch| {
             let until = stretch_end(commitment, stretch.end);
-            // what is past counting takes all that there is
             let share = commitment.share(stretch.start, until);
-            share.map_or(Some(Amount::MAX), |share| share.get(budget.unit()))
+            // what is past counting takes all that there is
+            share.map_or(budget.limit(), |share| share.get(budget.unit()))
         });
         Ok::<_, std::convert::Infallible>(amount.unwrap_or_default())
     };
@@ -372,6 +372,21 @@ mod tests {
         assert_eq!(taken(&due), ["tally 01-01=31", "tally 01-01=31"]);
         let bounded = commitment(LONG_AGO, Some("2027-02-01T00:00:00Z"));
         assert!(turns(&tally, &bounded, at("2027-01-01T00:00:00Z")).is_empty());
+    }
+
+    #[test]
+    fn what_is_past_counting_takes_all_that_there_is() {
+        let policy = policy(&[("month", "\"month\""), ("tally", "\"year\"")]);
+        let mut boundless = commitment(LONG_AGO, None);
+        boundless.rate.terms[0].pace.times = u128::MAX;
+        let due = turns(&policy, &boundless, at("2027-01-01T00:00:00Z"));
+        let months = [("12-01", 500), ("01-01", 500)];
+        let months = months.map(|(day, days)| format!("month {day}={days}"));
+        assert_eq!(
+            taken(&due),
+            months,
+            "its limit, and nothing of what has none"
+        );
     }
 
     #[test]

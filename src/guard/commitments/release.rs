@@ -163,8 +163,11 @@ impl Guard {
     /// be given back.
     async fn is_in_doubt(&self, commitment: &Commitment) -> Result<bool, LedgerError> {
         let record = self.ledger.record(commitment.id.request).await?;
-        let settled = |state| matches!(state, State::Settled(_));
-        Ok(record.is_some_and(|record| !settled(record.state)))
+        Ok(match record.map(|record| record.state) {
+            None | Some(State::Settled(_)) => false,
+            Some(State::Reconciled(as_predicted)) => !as_predicted.amounts.is_empty(),
+            Some(State::Held | State::Voided | State::Unknown { .. }) => true,
+        })
     }
 }
 

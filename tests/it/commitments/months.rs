@@ -164,6 +164,14 @@ impl Months {
         self.send(0, Method::POST, path, body).await
     }
 
+    /// Asks the pretended Planet itself.
+    pub(crate) async fn behind_its_back(&self, path: &str) {
+        let url = format!("http://{}{path}", self.simulator.address());
+        let headers = [("authorization", "api-key K")];
+        let done = call(Method::POST, &url, &headers, Bytes::new()).await;
+        assert!(done.status.is_success(), "{}", done.text());
+    }
+
     /// Creates a subscription and says where it is.
     pub(crate) async fn subscribe(&self, body: &Value) -> String {
         let created = self.post("/subscriptions/v1", body).await;

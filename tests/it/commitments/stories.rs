@@ -122,6 +122,26 @@ async fn a_cancel_gives_back_the_future_of_the_month_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_that_is_cancelled_past_the_guard_ends_when_somebody_looks_at_it() {
+    let months = Months::start(MID_JUNE, &aum("month", "month", 900)).await;
+    let path = months.subscribe(&endless()).await;
+    months.set("2026-06-20T12:00:00Z");
+    months.behind_its_back(&format!("{path}/cancel")).await;
+    let look = format!("{path}/summary");
+    months.send(0, Method::GET, &look, &json!(null)).await;
+    for _ in 0..200 {
+        if days(6).contains(&months.used("month").await[0]) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let june = months.used("month").await[0];
+    assert!(days(6).contains(&june), "the 15th to the 20th: {june}");
+    months.set("2026-07-01T00:00:00Z");
+    assert_eq!(months.used("month").await, [june]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_stands_still_takes_nothing_until_it_goes_on() {
     let months = Months::start(MID_JUNE, &aum("month", "month", 900)).await;
     let path = months.subscribe(&endless()).await;
