@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::ledger::{Ahead, Commitment, NewReservation, Turn};
 use crate::planet::Api;
 use crate::policy::{Account, Budget, Call, Caller, Claim, Policy};
-use crate::units::{Amount, Amounts, Span, UtcTime, WindowKind};
+use crate::units::{Amounts, Span, UtcTime, WindowKind};
 
 /// Windows that one pass looks at; a guard that was off for longer goes on in the next.
 const MOST_WINDOWS: usize = 1_000;
@@ -201,7 +201,7 @@ mod tests {
     use super::*;
     use crate::cost::{Pace, Rate, Term};
     use crate::ledger::{CommitmentId, Course, RequestId};
-    use crate::units::Unit;
+    use crate::units::{Amount, Unit};
 
     fn at(text: &str) -> UtcTime {
         text.parse().expect(text)
