@@ -161,9 +161,8 @@ impl Guard {
             Passage::Answered(answer) => return Ok(*answer),
         };
         let alone = self.revising.alone(place.upstream.name(), &asked)?;
-        let (looked_up, weighed) = self
-            .appraise(place, &head, (&presented, &caller, case), &asked, now)
-            .await?;
+        let appraised = self.appraise(place, &head, (&presented, &caller, case), &asked, now);
+        let (looked_up, weighed) = appraised.await?;
         if case.wishes.dry_run {
             return self.dry_run(weighed, case, now).await;
         }

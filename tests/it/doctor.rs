@@ -315,6 +315,8 @@ async fn a_backup_taken_beside_the_guard_brings_its_balances_back() {
 async fn books_that_were_put_back_admit_nothing_until_somebody_says_that_it_is_meant() {
     let mut world = World::start(FIFTY).await;
     spend(&world, 3).await;
+    // to be asked makes a guard tell its books, so that the copy has all three
+    assert_eq!(world.metric(SETTLED).await.to_string(), "3");
     let (policy, copy) = (world.policy_file(), world.folder.path().join("copy.db"));
     let (config, to) = (policy.display().to_string(), copy.display().to_string());
     let backup = run(&["backup", "--config", &config, "--to", &to]);
