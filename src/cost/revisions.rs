@@ -28,25 +28,23 @@ pub fn revision(
     billable: BillableAssets,
 ) -> Result<Estimate, Unbounded> {
     let Revision { before, after } = change;
-    let cost = |ask: &SubscriptionAsk, start| {
-        let span = Span {
-            start,
-            end: subscriptions::end(ask, now, until),
-        };
-        subscriptions::counting(ask, prices, plan, span, billable)
+    let between = |ask: &SubscriptionAsk, start, end| {
+        subscriptions::counting(ask, prices, plan, Span { start, end }, billable)
     };
+    let cost =
+        |ask: &SubscriptionAsk, start| between(ask, start, subscriptions::end(ask, now, until));
     let committed = before.presence != Presence::Over && before.ask.end.is_none_or(|end| end > now);
     let has_begun = before.ask.start <= now;
     let goes_on = committed && has_begun && after.start == before.ask.start;
     let mut new = cost(after, if goes_on { now } else { after.start })?;
-    // what has no bound has reserved nothing that could be set off
-    let old = if committed {
-        cost(&before.ask, tomorrow(now)).unwrap_or_default()
-    } else {
-        Estimate::default()
-    };
-    let stays = before.ask.geometry == after.geometry && same_product(&before.ask, after);
-    set_off(&mut new, &old, stays);
+    if committed {
+        // what has no bound has reserved nothing that could be set off
+        let whole = cost(&before.ask, before.ask.start).unwrap_or_default();
+        let past = between(&before.ask, before.ask.start, tomorrow(now)).unwrap_or_default();
+        let future = cost(&before.ask, tomorrow(now)).unwrap_or_default();
+        let stays = before.ask.geometry == after.geometry && same_product(&before.ask, after);
+        set_off(&mut new, ahead(&whole, &past, &future), stays);
+    }
     for line in &mut new.lines {
         let since = if goes_on {
             "from now on"
@@ -106,13 +104,34 @@ fn same_product(one: &SubscriptionAsk, other: &SubscriptionAsk) -> bool {
     }
 }
 
-/// Takes what is committed by the same rule off each line.
-fn set_off(new: &mut Estimate, old: &Estimate, stays: bool) {
-    let mut committed: HashMap<(&str, Unit), Amount> = HashMap::new();
-    for line in &old.lines {
-        let sum = committed.entry((line.rule, line.unit)).or_default();
+/// Amounts by rule.
+type ByRule = HashMap<(&'static str, Unit), Amount>;
+
+/// What is committed to what is still to come: what was, without all that may have been charged until then. Each
+/// stretch is rounded up for itself, so that two of them are more than both at once.
+fn ahead(whole: &Estimate, past: &Estimate, future: &Estimate) -> ByRule {
+    let (whole, past) = (by_rule(whole), by_rule(past));
+    let mut ahead = by_rule(future);
+    for (key, amount) in &mut ahead {
+        let of = |sums: &ByRule| sums.get(key).copied().unwrap_or_default();
+        if !ONCE_FOR_EACH_PLACE.contains(&key.0) {
+            *amount = of(&whole).minus(of(&past)).min(*amount);
+        }
+    }
+    ahead
+}
+
+fn by_rule(estimate: &Estimate) -> ByRule {
+    let mut sums = ByRule::new();
+    for line in &estimate.lines {
+        let sum = sums.entry((line.rule, line.unit)).or_default();
         *sum = sum.saturating_add(line.amount);
     }
+    sums
+}
+
+/// Takes what is committed by the same rule off each line.
+fn set_off(new: &mut Estimate, mut committed: ByRule, stays: bool) {
     for line in &mut new.lines {
         if !stays && ONCE_FOR_EACH_PLACE.contains(&line.rule) {
             continue;

@@ -118,16 +118,9 @@ impl LeaseBook {
         self.requests.get(&request).map(|known| &known.record)
     }
 
-    /// What this replica leases of an account and nobody has taken.
-    pub fn unspent(&self, account: &AccountKey) -> Amount {
-        let place = self.places.get(account).copied();
-        let lease = place.and_then(|place| self.lease(place));
-        lease.map_or(Amount::ZERO, Lease::unspent)
-    }
-
-    /// The same where the books say how much they have lent in this life: what they count may be newer or older
-    /// than what this replica has heard of it.
-    pub fn unspent_of(&self, account: &AccountKey, lent: Amount) -> Amount {
+    /// What nobody here has taken of what the books say they have `lent` to this life: that may be more, or less,
+    /// than this replica has heard of.
+    pub fn unspent(&self, account: &AccountKey, lent: Amount) -> Amount {
         let place = self.places.get(account).copied();
         let lease = place.and_then(|place| self.lease(place));
         lease.map_or(Amount::ZERO, |lease| {

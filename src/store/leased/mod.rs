@@ -196,15 +196,19 @@ impl LeasedBooks {
             .collect();
         let ours = {
             let mut state = self.state();
-            let unspent = |breach: &Breach| state.book.unspent(&AccountKey::from(&breach.account));
-            let curable = breaches.iter().all(|breach| {
-                let leased = unspent(breach).saturating_add(breach.elsewhere);
+            // with what is on its way back to the books and was not there yet
+            let own = breaches.iter().zip(&keys);
+            let own = own.map(|(breach, key)| state.book.unspent(key, breach.lent));
+            let own: Vec<Amount> = own.collect();
+            let curable = breaches.iter().zip(&own).all(|(breach, own)| {
+                let leased = own.saturating_add(breach.elsewhere);
                 breach.remaining.saturating_add(leased) >= breach.needed
             });
             if !curable {
                 return Ok(false);
             }
-            state.book.give_back(keys.iter())
+            state.book.give_back(keys.iter());
+            own.iter().any(|own| !own.is_zero())
         };
         if ours {
             self.tell_the_books().await?;
@@ -263,7 +267,7 @@ impl State {
     fn with_own(&self, mut standings: Vec<Standing>) -> Vec<Standing> {
         for standing in &mut standings {
             let key = AccountKey::from(&standing.account);
-            let own = self.book.unspent_of(&key, standing.lent);
+            let own = self.book.unspent(&key, standing.lent);
             standing.remaining = standing.remaining.map(|left| left.saturating_add(own));
             standing.lent = Amount::ZERO;
         }
@@ -274,7 +278,7 @@ impl State {
     fn short_with_own(&self, mut breaches: Vec<Breach>) -> Vec<Breach> {
         for breach in &mut breaches {
             let key = AccountKey::from(&breach.account);
-            let own = self.book.unspent_of(&key, breach.lent);
+            let own = self.book.unspent(&key, breach.lent);
             let left = breach.remaining.saturating_add(own);
             if left < breach.needed {
                 breach.remaining = left;
