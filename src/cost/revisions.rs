@@ -6,14 +6,11 @@
 
 use std::collections::HashMap;
 
-use jiff::ToSpan;
-use jiff::tz::TimeZone;
-
 use super::subscriptions::{self, Span};
 use super::{BillableAssets, Estimate, Plan, Prices};
 use crate::planet::Unbounded;
 use crate::planet::subscriptions::{Presence, Present, Revision, Source, SubscriptionAsk};
-use crate::units::{Amount, Unit, UtcTime};
+use crate::units::{Amount, Unit, UtcTime, tomorrow};
 
 /// Rules that count an area once, wherever it lies: another area is all new.
 const ONCE_FOR_EACH_PLACE: [&str; 3] = ["aum-union", "aum-union-of-footprints", "reserved-area"];
@@ -85,15 +82,6 @@ pub fn reactivation(
         sum.lines.extend(one.lines);
     }
     Ok(sum)
-}
-
-/// The next midnight in UTC: whatever today still brings may be charged both as it was and as it will be.
-fn tomorrow(now: UtcTime) -> UtcTime {
-    let today = now.to_zoned(TimeZone::UTC).date();
-    let next = today
-        .checked_add(1.day())
-        .and_then(|day| day.to_zoned(TimeZone::UTC));
-    next.map_or(UtcTime::MAX, |midnight| midnight.timestamp())
 }
 
 fn same_product(one: &SubscriptionAsk, other: &SubscriptionAsk) -> bool {

@@ -8,6 +8,15 @@ use serde::{Deserialize, Serialize};
 /// An instant. Only [`crate::clock`] makes one out of nothing.
 pub type UtcTime = jiff::Timestamp;
 
+/// The next midnight in UTC, at which Planet's days end: what today still brings may be charged.
+pub fn tomorrow(now: UtcTime) -> UtcTime {
+    let today = now.to_zoned(TimeZone::UTC).date();
+    let next = today
+        .checked_add(1.day())
+        .and_then(|day| day.to_zoned(TimeZone::UTC));
+    next.map_or(UtcTime::MAX, |midnight| midnight.timestamp())
+}
+
 /// Where windows begin and end in a calendar.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum WindowKind {
@@ -268,5 +277,16 @@ mod tests {
             })
         );
         assert_eq!(term.at(end), None);
+    }
+
+    #[test]
+    fn tomorrow_begins_at_the_next_midnight_in_utc() {
+        for (now, next) in [
+            ("2026-11-22T00:00:00Z", "2026-11-23T00:00:00Z"),
+            ("2026-12-31T23:59:59.999999Z", "2027-01-01T00:00:00Z"),
+        ] {
+            assert_eq!(tomorrow(at(now)), at(next), "{now}");
+        }
+        assert_eq!(tomorrow(UtcTime::MAX), UtcTime::MAX);
     }
 }

@@ -32,9 +32,10 @@ FIELD_KM2 = Decimal("0.860938")
 SCENE_KM2 = 700  # how much of the ground an item of PlanetScope covers at most
 QUAD_PU = 3000  # by its id nobody can tell that a quad is not of the dearest
 TODAY = datetime.now(timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0)
-# at most 4.4 scenes a day, 20 PU for the asset of each and 1 for clipping it; a day that has begun counts
+# at most 4.4 scenes a day, 20 PU for the asset of each and 1 for clipping it; a day that has begun counts, and so
+# does a scene that has
 FORTY_DAYS = {"pu": 176 * 21, "aum": 40 * FIELD_KM2}
-TEN_MORE_DAYS = {"pu": (44 * 21, 48 * 21), "aum": (10 * FIELD_KM2, 11 * FIELD_KM2)}
+TEN_MORE_DAYS = {"pu": (44 * 21, 49 * 21), "aum": (10 * FIELD_KM2, 11 * FIELD_KM2)}
 WHAT_IS_LEFT = {"pu": (171 * 21, 176 * 21), "aum": (39 * FIELD_KM2, 40 * FIELD_KM2)}
 ASYNCHRONOUS = {
     "data": "data/v1", "orders": "compute/ops", "subscriptions": "subscriptions/v1",

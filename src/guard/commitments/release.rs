@@ -8,8 +8,6 @@
 use std::sync::Arc;
 
 use http::request::Parts;
-use jiff::ToSpan;
-use jiff::tz::TimeZone;
 use tracing::debug;
 
 use super::promise::{Entry, claimed};
@@ -21,7 +19,7 @@ use crate::ledger::{Commitment, Course, LedgerError, State, Turn};
 use crate::planet::subscriptions::{SubscriptionAsk, ended, read_present};
 use crate::planet::{Asked, Kind};
 use crate::policy::{Account, Claim};
-use crate::units::{Amount, UtcTime};
+use crate::units::{Amount, UtcTime, tomorrow};
 
 impl Guard {
     /// What becomes of commitments when the call that ends their subscriptions has succeeded.
@@ -260,15 +258,6 @@ pub(super) fn the_dearer(known: &Commitment, done: &Commitment, now: UtcTime) ->
         dearer.rate = dearer.rate.and(&done.rate);
     }
     dearer
-}
-
-/// The next midnight in UTC: what today still brings may be charged.
-fn tomorrow(now: UtcTime) -> UtcTime {
-    let today = now.to_zoned(TimeZone::UTC).date();
-    let next = today
-        .checked_add(1.day())
-        .and_then(|day| day.to_zoned(TimeZone::UTC));
-    next.map_or(UtcTime::MAX, |midnight| midnight.timestamp())
 }
 
 #[cfg(test)]
