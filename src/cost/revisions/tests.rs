@@ -1,3 +1,4 @@
+use jiff::ToSpan;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

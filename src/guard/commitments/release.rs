@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use http::request::Parts;
+use jiff::ToSpan;
 use tracing::debug;
 
 use super::promise::{Entry, claimed};
