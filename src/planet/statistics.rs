@@ -164,6 +164,8 @@ enum Step {
     Both { months: i64, seconds: i64 },
 }
 
+/// The last day that every month has.
+const EVERY_MONTHS_DAYS: i8 = 28;
 const DAY_SECONDS: i64 = 86_400;
 const SHORTEST_MONTH: i64 = 28 * DAY_SECONDS;
 const LONGEST_MONTH: i64 = 31 * DAY_SECONDS;
@@ -221,16 +223,24 @@ impl Step {
         })
     }
 
-    /// How many whole intervals the period holds, and the second that the last of them ends with. Where
-    /// months and seconds stand together, months count as the shortest, which makes the intervals more.
+    /// How many whole intervals the period holds at most, and the second that the last of them ends with. Where
+    /// months and seconds stand together, months count as the shortest, which makes the intervals more; so does a
+    /// day that not every month has: whether it stays lost after a short month, nobody says.
     fn whole(self, period: Period) -> Option<(i64, i64)> {
         let (from, to) = (utc(period.from), utc(period.to));
         match self {
             Self::Months(step) => {
                 let months = |at: &Zoned| i64::from(at.year()) * 12 + i64::from(at.month());
                 let most = (months(&to) - months(&from)) / step;
-                let after =
-                    |whole: i64| Some(from.checked_add((whole * step).months()).ok()?.timestamp());
+                let early = from
+                    .with()
+                    .day(from.day().min(EVERY_MONTHS_DAYS))
+                    .build()
+                    .ok()?;
+                let after = |whole: i64| {
+                    let begun = if whole == 0 { &from } else { &early };
+                    Some(begun.checked_add((whole * step).months()).ok()?.timestamp())
+                };
                 let whole = if after(most)? > period.to {
                     most - 1
                 } else {

@@ -98,6 +98,15 @@ fn simple_mosaicking_takes_one_sample_for_each_interval() {
         1,
         "a short month"
     );
+    // a day that February does not have may be the 28th from then on
+    let (from, to) = ("2024-11-29T00:00:00Z", "2025-04-28T23:59:59Z");
+    for (last, intervals) in [("SKIP", 5), ("SHORTEN", 6), ("EXTEND", 6)] {
+        assert_eq!(
+            samples(from, to, "P1M", last, "SIMPLE"),
+            intervals,
+            "{last}"
+        );
+    }
 }
 
 #[test]
