@@ -49,7 +49,7 @@ pub(super) struct Exchange {
     pub(super) promise: Option<Box<Promise>>,
     /// What Planet calls the one thing that it made.
     pub(super) made: Option<Arc<str>>,
-    /// Of a create whose answer names what it made.
+    /// Where its answer leads to something that Planet goes on with.
     pub(super) trail: Option<Trail>,
     /// Whether the books are to find it as the activation of its asset.
     pub(super) remembered: bool,

@@ -474,17 +474,24 @@ impl State {
     /// What a claim came to in this state, once that is known. Windows of different lengths claim their own
     /// shares of what goes on spending, so that a mere prediction settles at no more than each has claimed.
     pub fn charged(&self, claim: &Claim) -> Option<Amount> {
-        let amounts = match self {
-            Self::Held | Self::Unknown { .. } => return None,
-            Self::Voided => return Some(Amount::ZERO),
-            Self::Settled(charge) => &charge.amounts,
-            Self::Reconciled(evidence) => &evidence.amounts,
-        };
-        let charged = amounts.get(claim.account.unit).unwrap_or(claim.amount);
+        if matches!(self, Self::Held | Self::Unknown { .. }) {
+            return None;
+        }
+        let charged = self.charged_of(claim.account.unit).unwrap_or(claim.amount);
         Some(match self {
             Self::Settled(charge) if charge.is_of_a_prediction() => charged.min(claim.amount),
             _ => charged,
         })
+    }
+
+    /// What is known to have been charged of a unit.
+    pub fn charged_of(&self, unit: Unit) -> Option<Amount> {
+        match self {
+            Self::Held | Self::Unknown { .. } => None,
+            Self::Voided => Some(Amount::ZERO),
+            Self::Settled(charge) => charge.amounts.get(unit),
+            Self::Reconciled(evidence) => evidence.amounts.get(unit),
+        }
     }
 
     /// The state of a charge that was predicted, once some of it was given back: it cannot be corrected as a

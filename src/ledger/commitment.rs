@@ -6,8 +6,6 @@
 
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-
 use super::{Breach, NewReservation, RequestId};
 use crate::cost::Rate;
 use crate::policy::Account;
@@ -95,12 +93,7 @@ impl CommitmentId {
     /// The name under which the books keep what a commitment takes at one of its versions.
     pub fn request_at(self, version: u64, now: UtcTime) -> RequestId {
         let name = format!("{}\n{}\n{version}", self.request, self.number);
-        let digest = Sha256::digest(name);
-        let mut tail = [0; 10];
-        tail.iter_mut()
-            .zip(digest)
-            .for_each(|(to, from)| *to = from);
-        RequestId::new(now, tail)
+        RequestId::of_name(now, &name)
     }
 }
 

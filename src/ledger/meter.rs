@@ -5,10 +5,8 @@
 
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-
-use super::{NewReservation, Record, RequestId, State};
-use crate::units::{Amount, Unit, UtcTime};
+use super::{NewReservation, Record, RequestId};
+use crate::units::{Amount, Unit, UtcTime, today};
 
 /// The team that adjustments are booked for.
 pub const UNATTRIBUTED: &str = "unattributed";
@@ -78,14 +76,8 @@ impl Meter {
     pub fn adjustment(&self, now: UtcTime) -> RequestId {
         let day = now.strftime("%Y-%m-%d");
         let (upstream, product, unit) = self.key();
-        let digest = Sha256::digest(format!("{upstream}\n{product}\n{unit}\n{day}"));
-        let mut tail = [0; 10];
-        tail.iter_mut()
-            .zip(digest)
-            .for_each(|(to, from)| *to = from);
-        let midnight = now.as_second().div_euclid(86_400) * 86_400;
-        let midnight = UtcTime::from_second(midnight).unwrap_or(UtcTime::MIN);
-        RequestId::new(midnight, tail)
+        let name = format!("{upstream}\n{product}\n{unit}\n{day}");
+        RequestId::of_name(today(now), &name)
     }
 }
 
@@ -98,12 +90,7 @@ impl Spending {
         if !meant || !reserved || &*record.api == ACCOUNT {
             return Amount::ZERO;
         }
-        let charged = match &record.state {
-            State::Voided => return Amount::ZERO,
-            State::Settled(charge) => charge.amounts.get(self.unit),
-            State::Reconciled(evidence) => evidence.amounts.get(self.unit),
-            State::Held | State::Unknown { .. } => None,
-        };
+        let charged = record.state.charged_of(self.unit);
         let predicted = record.predicted.get(self.unit);
         predicted.map_or(Amount::ZERO, |predicted| charged.unwrap_or(predicted))
     }

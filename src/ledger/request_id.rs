@@ -38,12 +38,17 @@ impl RequestId {
         } = account;
         let epoch = epoch.number();
         let name = format!("{epoch}\n{budget}\n{partition}\n{unit}\n{starts_at}");
+        Self::of_name(began_at, &name)
+    }
+
+    /// Of what is no request and stands in the books as one: whoever knows its name and its time can tell it.
+    pub(super) fn of_name(at: UtcTime, name: &str) -> Self {
         let digest = Sha256::digest(name);
         let mut tail = [0; 10];
         tail.iter_mut()
             .zip(digest)
             .for_each(|(to, from)| *to = from);
-        Self::new(began_at, tail)
+        Self::new(at, tail)
     }
 
     pub const fn from_uuid(id: uuid::Uuid) -> Self {

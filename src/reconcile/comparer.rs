@@ -13,7 +13,7 @@ use crate::guard::{Guard, Unasked};
 use crate::ledger::{LedgerError, Meter};
 use crate::planet::answer::Doubt;
 use crate::planet::quota::{PAGE, PLANS_PATH, Used, products_path, read_downloaded, read_reserved};
-use crate::units::{Amount, SquareKm, Unit, UtcTime};
+use crate::units::{Amount, SquareKm, Unit, UtcTime, today, tomorrow};
 
 /// How often the clock is looked at.
 const LOOK: Duration = Duration::from_secs(2);
@@ -72,7 +72,7 @@ impl Comparer {
                 continue;
             }
             match self.compare_today(now).await {
-                Ok(()) => (next, pause) = (midnight_after(now), AGAIN),
+                Ok(()) => (next, pause) = (tomorrow(now), AGAIN),
                 Err(why) => {
                     let error = &why as &dyn std::error::Error;
                     warn!(
@@ -177,15 +177,8 @@ fn later(now: UtcTime, by: Duration) -> UtcTime {
     now.checked_add(by).unwrap_or(UtcTime::MAX)
 }
 
-const DAY: i64 = 86_400;
-
 fn same_day(one: UtcTime, other: UtcTime) -> bool {
-    one.as_second().div_euclid(DAY) == other.as_second().div_euclid(DAY)
-}
-
-fn midnight_after(now: UtcTime) -> UtcTime {
-    let day = now.as_second().div_euclid(DAY) + 1;
-    UtcTime::from_second(day * DAY).unwrap_or(UtcTime::MAX)
+    today(one) == today(other)
 }
 
 #[cfg(test)]
@@ -198,7 +191,5 @@ mod tests {
         let (morning, night) = (at("2026-11-22T00:00:00Z"), at("2026-11-22T23:59:59Z"));
         assert!(same_day(morning, night));
         assert!(!same_day(night, at("2026-11-23T00:00:00Z")));
-        assert_eq!(midnight_after(morning), at("2026-11-23T00:00:00Z"));
-        assert_eq!(midnight_after(night), at("2026-11-23T00:00:00Z"));
     }
 }

@@ -247,12 +247,7 @@ fn too_long(one: &Followed, now: UtcTime) -> Option<i64> {
 
 /// What a request counts as charged.
 fn counted_pu(record: &Record) -> Amount {
-    let charged = match &record.state {
-        State::Voided => return Amount::ZERO,
-        State::Settled(charge) => charge.amounts.get(Unit::Pu),
-        State::Reconciled(evidence) => evidence.amounts.get(Unit::Pu),
-        State::Held | State::Unknown { .. } => None,
-    };
+    let charged = record.state.charged_of(Unit::Pu);
     let predicted = record.predicted.get(Unit::Pu);
     charged.or(predicted).unwrap_or_default()
 }

@@ -10,4 +10,4 @@ mod window;
 pub use amount::{Amount, InvalidAmount};
 pub use quantity::{ByteCount, Percent, Pu, SquareKm};
 pub use unit::{Amounts, Unit};
-pub use window::{Span, UtcTime, Window, WindowKind, tomorrow};
+pub use window::{Span, UtcTime, Window, WindowKind, today, tomorrow};

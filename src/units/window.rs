@@ -8,6 +8,12 @@ use serde::{Deserialize, Serialize};
 /// An instant. Only [`crate::clock`] makes one out of nothing.
 pub type UtcTime = jiff::Timestamp;
 
+/// The last midnight in UTC.
+pub fn today(now: UtcTime) -> UtcTime {
+    let midnight = now.to_zoned(TimeZone::UTC).start_of_day();
+    midnight.map_or(UtcTime::MIN, |midnight| midnight.timestamp())
+}
+
 /// The next midnight in UTC, at which Planet's days end: what today still brings may be charged.
 pub fn tomorrow(now: UtcTime) -> UtcTime {
     let today = now.to_zoned(TimeZone::UTC).date();
@@ -286,6 +292,7 @@ mod tests {
             ("2026-12-31T23:59:59.999999Z", "2027-01-01T00:00:00Z"),
         ] {
             assert_eq!(tomorrow(at(now)), at(next), "{now}");
+            assert_eq!(tomorrow(today(at(now))), at(next), "{now}");
         }
         assert_eq!(tomorrow(UtcTime::MAX), UtcTime::MAX);
     }
