@@ -121,33 +121,14 @@ pub fn rate(ask: &SubscriptionAsk, prices: &Prices, plan: &Plan) -> Result<Rate,
     let clip = clipped_to(ask, shape)?;
     let mut rate = Rate::default();
     let mut all_figures = Vec::new();
-    for name in &catalog.item_types {
-        let item_type = bundles::item_type(name).unwrap_or(name);
-        let figures = prices.scenes.of(item_type);
-        let seen = Sightings {
-            item_type,
-            figures,
-            shape,
-            times: catalog.times(),
-            by_publication: catalog.by_publication,
-            count: None,
-        };
-        let one_scene = Batch {
-            item_type,
-            figures,
-            scenes: 1,
-            assets: catalog.assets,
-            tools: &ask.tools,
-            clip,
-            delivery: ask.delivery,
-            quantity: "1 scene".into(),
-        };
+    for seen in sightings(catalog, shape, prices) {
+        let one_scene = delivered(ask, catalog, clip, &seen, 1, "1 scene".into());
         let lines = one_scene.lines(prices, plan, plan.billable_assets)?;
         rate.terms.push(Term {
             pace: seen.pace()?,
             each: summed(lines)?,
         });
-        all_figures.push(figures);
+        all_figures.push(seen.figures);
     }
     if plan.charges.contains(&Charged::Pu) {
         rate.each_time = summed(batch::per_request(&ask.tools, prices)?)?;
@@ -208,31 +189,13 @@ fn catalog_lines(
     let clip = clipped_to(ask, shape)?;
     let mut lines = Vec::new();
     let mut all_figures = Vec::new();
-    for (place, name) in catalog.item_types.iter().enumerate() {
-        let item_type = bundles::item_type(name).unwrap_or(name);
-        let figures = prices.scenes.of(item_type);
-        let seen = Sightings {
-            item_type,
-            figures,
-            shape,
-            times: catalog.times(),
-            by_publication: catalog.by_publication,
-            count: catalog.counts.get(place),
-        };
-        let seen = seen.during(stretch)?;
-        let batch = Batch {
-            item_type,
-            figures,
-            scenes: seen.scenes,
-            assets: catalog.assets,
-            tools: &ask.tools,
-            clip,
-            delivery: ask.delivery,
-            quantity: seen.quantity,
-        };
+    for of_type in sightings(catalog, shape, prices) {
+        let seen = of_type.during(stretch)?;
+        let (scenes, quantity) = (seen.scenes, seen.quantity);
+        let batch = delivered(ask, catalog, clip, &of_type, scenes, quantity);
         let of_scenes = batch.lines(prices, plan, billable)?.into_iter();
         lines.extend(of_scenes.map(|line| seen.basis.note(line)));
-        all_figures.push(figures);
+        all_figures.push(of_type.figures);
     }
     if plan.charges.contains(&Charged::Pu) {
         lines.extend(batch::per_request(&ask.tools, prices)?);
@@ -246,6 +209,47 @@ fn catalog_lines(
     };
     lines.push(aum::managed(&watched, plan.aum, prices)?);
     Ok(Estimate { lines })
+}
+
+/// Where scenes of each item type are looked for.
+fn sightings<'a>(
+    catalog: &'a Catalog,
+    shape: &'a Shape,
+    prices: &'a Prices,
+) -> impl Iterator<Item = Sightings<'a>> {
+    let numbered = catalog.item_types.iter().enumerate();
+    numbered.map(move |(place, name)| {
+        let item_type = bundles::item_type(name).unwrap_or(name);
+        Sightings {
+            item_type,
+            figures: prices.scenes.of(item_type),
+            shape,
+            times: catalog.times(),
+            by_publication: catalog.by_publication,
+            count: catalog.counts.get(place),
+        }
+    })
+}
+
+/// So many scenes of one item type as the subscription delivers them.
+fn delivered<'a>(
+    ask: &'a SubscriptionAsk,
+    catalog: &Catalog,
+    clip: Option<&'a Shape>,
+    seen: &Sightings<'a>,
+    scenes: u64,
+    quantity: String,
+) -> Batch<'a> {
+    Batch {
+        item_type: seen.item_type,
+        figures: seen.figures,
+        scenes,
+        assets: catalog.assets,
+        tools: &ask.tools,
+        clip,
+        delivery: ask.delivery,
+        quantity,
+    }
 }
 
 /// Planetary Variables and analysis-ready products draw on quota that is reserved by area, whatever the

@@ -229,12 +229,22 @@ pub(crate) async fn get(url: &str, headers: &[(&str, &str)]) -> Reply {
 }
 
 pub(crate) async fn post(url: &str, body: &Value) -> Reply {
+    send(Method::POST, url, body).await
+}
+
+/// With the key of agriculture; `null` sends nothing.
+pub(crate) async fn send(method: Method, url: &str, body: &Value) -> Reply {
     let authorization = format!("api-key {KEY}");
     let headers = [
         ("authorization", &*authorization),
         ("content-type", "application/json"),
     ];
-    call(Method::POST, url, &headers, body.to_string().into()).await
+    let body = if body.is_null() {
+        Bytes::new()
+    } else {
+        body.to_string().into()
+    };
+    call(method, url, &headers, body).await
 }
 
 pub(crate) async fn call(

@@ -10,7 +10,7 @@ use quota_guard::simulator::Fault;
 use quota_guard::units::Amount;
 use serde_json::{Value, json};
 
-use crate::harness::{KEY, Reply, World, call, post};
+use crate::harness::{KEY, World, call, post, send};
 
 const ROOMY: &str = "[[budgets]]\nname = \"org-pu\"\nunit = \"pu\"\nlimit = 5000000\nwindow = \"forever\"\n\
                      [[budgets]]\nname = \"org-aum\"\nunit = \"aum\"\nlimit = 1000\nwindow = \"forever\"\n";
@@ -47,20 +47,6 @@ async fn create(world: &World, body: &Value) -> String {
     let url = format!("{url}/{id}");
     send(Method::GET, &url, &json!(null)).await; // it was looked at, and runs
     url
-}
-
-async fn send(method: Method, url: &str, body: &Value) -> Reply {
-    let authorization = format!("api-key {KEY}");
-    let headers = [
-        ("authorization", &*authorization),
-        ("content-type", "application/json"),
-    ];
-    let body = if body.is_null() {
-        Bytes::new()
-    } else {
-        body.to_string().into()
-    };
-    call(method, url, &headers, body).await
 }
 
 async fn aum(world: &World) -> i64 {

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::fleet::{server, store_on, with_store};
-use crate::harness::{KEY, Reply, UPSTREAM_KEY, base_policy, call, get};
+use crate::harness::{KEY, Reply, UPSTREAM_KEY, base_policy, call, get, send};
 
 pub(crate) struct Months {
     pub(crate) clock: Arc<ManualClock>,
@@ -141,23 +141,7 @@ impl Months {
         path: &str,
         body: &Value,
     ) -> Reply {
-        let authorization = format!("api-key {KEY}");
-        let headers = [
-            ("authorization", &*authorization),
-            ("content-type", "application/json"),
-        ];
-        let body = if body.is_null() {
-            Bytes::new()
-        } else {
-            body.to_string().into()
-        };
-        call(
-            method,
-            &format!("{}{path}", self.url(guard)),
-            &headers,
-            body,
-        )
-        .await
+        send(method, &format!("{}{path}", self.url(guard)), body).await
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Reply {
