@@ -1,12 +1,13 @@
 //! Leases in front of the model: what a request sees, what a crash leaves, what others get back.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::ledger::{LEASE_LIFE, Model};
+use crate::ledger::{Denial, LEASE_LIFE, Model};
 use crate::store::contract::words::*;
 
 /// The promises that a caller sees. Those that count the lines of the journal are for the books alone; so is
